@@ -1,0 +1,1 @@
+//! Policy, client and route joined: from facts to a verdict.

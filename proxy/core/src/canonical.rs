@@ -1,0 +1,1 @@
+//! Host and path in the one form that is compared and counted.

@@ -1,0 +1,102 @@
+//! A configuration in the core's own words: what sources make of their objects, and what a snapshot is built from.
+
+use crate::finding::ObjectRef;
+use crate::policy::{Policy, Settings};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Everything that is configured, before it is put in order.
+#[derive(Clone, Debug, Default)]
+pub struct Declaration {
+    /// Settings of the whole proxy (the ConfigMap).
+    pub settings: Settings,
+    /// Ingresses of our class, in any order.
+    pub ingresses: Vec<Ingress>,
+    /// Backends by name; a route to one that is not here answers 503.
+    pub backends: BTreeMap<BackendName, BackendSpec>,
+    /// Where requests go that no route takes; without one they get 404.
+    pub default_backend: Option<BackendName>,
+}
+
+/// One Ingress, translated.
+#[derive(Clone, Debug)]
+pub struct Ingress {
+    /// Who it is.
+    pub object: ObjectRef,
+    /// `metadata.uid`, or empty when the source has none. Part of the identity of its limits.
+    pub uid: String,
+    /// `metadata.creationTimestamp` in seconds since 1970; the oldest object wins a conflict. Objects without a
+    /// timestamp come last; ties go by namespace and name.
+    pub created: Option<i64>,
+    /// What its annotations say.
+    pub policy: Policy,
+    /// `spec.rules`, in order.
+    pub rules: Vec<HostRule>,
+    /// `spec.defaultBackend`.
+    pub default_backend: Option<BackendName>,
+}
+
+/// One element of `spec.rules`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRule {
+    /// Host as written; empty means every host.
+    pub host: String,
+    /// Paths under it.
+    pub paths: Vec<PathRule>,
+}
+
+/// One element of `spec.rules[].http.paths`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRule {
+    /// Path as written; empty means `/`.
+    pub path: String,
+    /// How it is compared.
+    pub kind: PathKind,
+    /// Where it leads; `None` is a backend that weir cannot serve (a `resource`), which answers 404.
+    pub backend: Option<BackendName>,
+}
+
+/// `pathType` of an Ingress path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathKind {
+    /// The whole path, byte for byte.
+    Exact,
+    /// By segments: `/a` takes `/a` and `/a/b`, not `/ab`.
+    Prefix,
+    /// As `Prefix`, or a regular expression where the host is in regex mode.
+    ImplementationSpecific,
+}
+
+/// A port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortName {
+    /// By number.
+    Number(u16),
+    /// By name.
+    Name(String),
+}
+
+/// Names a port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendName {
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Its name.
+    pub service: String,
+    /// Its port.
+    pub port: PortName,
+}
+
+/// What stands behind a [`BackendName`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendSpec {
+    /// Addresses that take requests; none of them means 503.
+    Addresses(Vec<SocketAddr>),
+    /// A DNS name to be resolved while we run (`spec.externalName`).
+    External {
+        /// The DNS name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}

@@ -1,0 +1,122 @@
+//! What becomes of a request.
+
+use crate::account::Account;
+use crate::policy::Mode;
+use crate::ticket::Ticket;
+use std::num::NonZeroU32;
+
+/// What becomes of a request.
+#[must_use]
+#[derive(Debug)]
+pub enum Verdict {
+    /// It goes to the origin; the ticket is what it holds.
+    Forward(Ticket),
+    /// It is answered here.
+    Refuse(Refusal),
+}
+
+/// Why a request is answered here, and everything that the answer says. `server/respond.rs` makes bytes of it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Response status.
+    pub status: u16,
+    /// Why.
+    pub reason: Reason,
+    /// When to come back, in seconds, rounded up, never 0.
+    pub retry_after: Option<NonZeroU32>,
+    /// Values of the `RateLimit` and `RateLimit-Policy` fields; `None` where the policy wants none.
+    pub rate_limit: Option<RateLimitFields>,
+    /// Methods for `Allow`, with a 405.
+    pub allow: Option<String>,
+    /// Closes the account of this request.
+    pub account: Account,
+}
+
+/// Structured field values of draft-ietf-httpapi-ratelimit-headers (text of -10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitFields {
+    /// Value of `RateLimit-Policy`, e.g. `"per-second";q=5;w=1`.
+    pub policy: String,
+    /// Value of `RateLimit`, e.g. `"per-second";r=0;t=1`.
+    pub state: String,
+}
+
+/// Why a request was refused. The closed list behind the metric label, the access log and the response body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Host or path cannot be brought into canonical form.
+    BadRequest,
+    /// No route and no default backend.
+    NoRoute,
+    /// The path's backend is something weir cannot serve.
+    NoBackend,
+    /// The backend has no endpoint.
+    NoEndpoint,
+    /// A protection value of the object is invalid, so nothing passes.
+    BrokenPolicy,
+    /// The client's address is denied or not allowed.
+    Address,
+    /// The method is not allowed.
+    Method,
+    /// The path is not allowed.
+    Path,
+    /// The request head is larger than the object allows.
+    Head,
+    /// The body is larger than the object allows.
+    Body,
+    /// Too many requests in a window.
+    Rate,
+    /// Too many requests in flight.
+    Connections,
+    /// The limiter's table is full of clients that are being limited.
+    TableFull,
+}
+
+impl Reason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::BadRequest,
+        Self::NoRoute,
+        Self::NoBackend,
+        Self::NoEndpoint,
+        Self::BrokenPolicy,
+        Self::Address,
+        Self::Method,
+        Self::Path,
+        Self::Head,
+        Self::Body,
+        Self::Rate,
+        Self::Connections,
+        Self::TableFull,
+    ];
+
+    /// The word in metrics, logs and problem bodies.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::NoRoute => "no-route",
+            Self::NoBackend => "no-backend",
+            Self::NoEndpoint => "no-endpoint",
+            Self::BrokenPolicy => "broken-policy",
+            Self::Address => "address",
+            Self::Method => "method",
+            Self::Path => "path",
+            Self::Head => "head",
+            Self::Body => "body",
+            Self::Rate => "rate",
+            Self::Connections => "connections",
+            Self::TableFull => "table-full",
+        }
+    }
+}
+
+/// A rule that said no, by the annotation that made it. From configuration, so it may be a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RuleHit {
+    /// Name of the annotation without prefix, e.g. `limit-rps`.
+    pub rule: &'static str,
+    /// Why it said no.
+    pub reason: Reason,
+    /// Whether that refused the request or was only counted.
+    pub mode: Mode,
+}
