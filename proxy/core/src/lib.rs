@@ -7,21 +7,21 @@
 //! [`facts`] → [`identity`] → [`canonical`] → [`route`] → [`policy`] → [`admission`] → [`verdict`] → [`ticket`] →
 //! [`account`]. Configuration goes the other way: a [`declaration`] becomes a [`snapshot`], and [`engine`] swaps it in.
 
+pub mod account;
+pub mod admission;
+pub mod canonical;
 pub mod facts;
 pub mod identity;
-pub mod canonical;
-pub mod route;
 pub mod policy;
-pub mod admission;
-pub mod verdict;
+pub mod route;
 pub mod ticket;
-pub mod account;
+pub mod verdict;
 
 pub mod backend;
 pub mod declaration;
+pub mod engine;
 pub mod finding;
 pub mod snapshot;
-pub mod engine;
 
 pub use engine::Engine;
 pub use facts::Facts;
