@@ -1,1 +1,3 @@
-//! Under construction.
+//! The library behind the `weir` binary.
+
+pub mod lane;

@@ -1,0 +1,3 @@
+//! The lanes a request can take on its way to an origin.
+
+pub mod wire;
