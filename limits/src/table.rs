@@ -1,0 +1,341 @@
+//! The bounded table of rates: for each client the TATs of its four windows, and what happens when it is full.
+//!
+//! Cells are removed only when they equal a fresh one, which nobody can tell. Such cells are found on the way of an
+//! insertion and by a hand that moves on a few places with each, so no decision ever waits for a sweep.
+//! When there is none, newcomers of one rule share a cell with the limits of that rule: a full table limits.
+
+use std::time::Duration;
+
+use crate::decision::{Cause, Denial};
+use crate::gcra::{self, Look, Standing};
+use crate::key::Key;
+use crate::rule::{Rule, RuleId, Window};
+use crate::slots::{Cell, Insert, Slots, Sweep};
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::time::Instant;
+
+/// All clients, in shards by key.
+pub(crate) struct Table {
+    shards: Box<[Shard]>,
+}
+
+/// On cache lines of its own (two, as they are fetched in pairs), so that threads in different shards do not meet.
+#[repr(align(128))]
+struct Shard(Mutex<Clients>);
+
+impl Table {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let count = shard_count(capacity);
+        let shard = |_| Shard(Mutex::new(Clients::new(shard_capacity(capacity, count))));
+        Self { shards: (0..count).map(shard).collect() }
+    }
+
+    /// The index of the shard that holds a key. By its low bits: the high ones say where in the shard.
+    #[inline]
+    pub(crate) fn shard_of(&self, key: Key) -> usize {
+        key.as_u64() as usize & (self.shards.len() - 1)
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self, shard: usize) -> MutexGuard<'_, Clients> {
+        lock(&self.shards[shard].0)
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Clients>> {
+        self.shards.iter().map(|shard| lock(&shard.0))
+    }
+
+    /// Bytes beside the cells themselves.
+    pub(crate) fn overhead_bytes(&self) -> usize {
+        size_of_val(&*self.shards) + self.shards.len() * size_of::<[Shared; SHARED]>()
+    }
+}
+
+/// One shard.
+pub(crate) struct Clients {
+    slots: Slots<CELL>,
+    shared: Box<[Shared; SHARED]>,
+    /// Until when some shared cell is not fresh, in nanoseconds.
+    shared_until: u64,
+    /// The longest that any rule charged here lets a cell be ahead, in nanoseconds. What is further ahead comes from
+    /// a time that the clock has stepped back from.
+    horizon: u64,
+    counters: Counters,
+}
+
+/// What happened in a shard since the start.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counters {
+    /// Fresh cells dropped.
+    pub(crate) evicted: u64,
+    /// Charges to shared cells.
+    pub(crate) shared: u64,
+    /// Denials because there was not even a shared cell.
+    pub(crate) refused: u64,
+}
+
+/// What a charge took, to be able to put it back.
+pub(crate) struct Spent {
+    pub(crate) place: Place,
+    before: Tats,
+}
+
+/// Where it was taken from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A cell that was there.
+    Held,
+    /// A cell added for it.
+    Added,
+    /// The shared cell with this index.
+    Shared(usize),
+}
+
+impl Clients {
+    fn new(capacity: usize) -> Self {
+        Self {
+            slots: Slots::new(capacity),
+            shared: Box::new([Shared::default(); SHARED]),
+            shared_until: 0,
+            horizon: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes one request from every window of the rule, or from none.
+    #[inline]
+    pub(crate) fn spend(&mut self, now: Instant, rule: &Rule, key: Key) -> Result<Spent, Denial> {
+        self.horizon = self.horizon.max(rule.horizon_nanos());
+        let Ok(at) = self.slots.find(key.as_u64()) else {
+            return self.spend_new(now, rule, key);
+        };
+        let [_, tats @ ..] = self.slots.cell_mut(at);
+        let before = *tats;
+        *tats = look(tats, rule, now)?;
+        Ok(Spent { place: Place::Held, before })
+    }
+
+    /// Puts back what `spend` took, as if it had not been. Several are to be undone in reverse order.
+    pub(crate) fn undo(&mut self, key: Key, spent: &Spent) {
+        match (spent.place, self.slots.find(key.as_u64())) {
+            (Place::Held, Ok(at)) => {
+                let [_, tats @ ..] = self.slots.cell_mut(at);
+                *tats = spent.before;
+            }
+            (Place::Added, Ok(at)) => self.slots.remove(at),
+            (Place::Shared(index), _) => {
+                if let Some(shared) = self.shared.get_mut(index) {
+                    shared.tats = spent.before;
+                }
+            }
+            (Place::Held | Place::Added, Err(_)) => {
+                debug_assert!(false, "a charged cell is not fresh, so it stays");
+            }
+        }
+    }
+
+    /// Gives back a request charged at `charged_at`, to the shared cell of the rule if it was taken there.
+    pub(crate) fn refund(&mut self, now: Instant, rule: &Rule, key: Key, charged_at: Instant, shared: bool) {
+        let tats = if shared {
+            self.shared.iter_mut().find(|cell| cell.rule == Some(rule.id())).map(|cell| &mut cell.tats)
+        } else {
+            self.slots.find(key.as_u64()).ok().map(|at| {
+                let [_, tats @ ..] = self.slots.cell_mut(at);
+                tats
+            })
+        };
+        // Not there: its cell was fresh, so time has given everything back already.
+        for (tat, quota) in tats.into_iter().flatten().zip(rule.windows()) {
+            if let Some(quota) = quota {
+                *tat = gcra::refund(*tat, quota, charged_at, now, 1);
+            }
+        }
+    }
+
+    /// Where a client stands in each window of the rule.
+    pub(crate) fn standings(&self, now: Instant, rule: &Rule, key: Key) -> [Option<Standing>; Window::COUNT] {
+        let tats = match self.slots.find(key.as_u64()) {
+            Ok(at) => {
+                let [_, tats @ ..] = self.slots.cell(at);
+                *tats
+            }
+            Err(_) => self.newcomer(now, rule.id()),
+        };
+        std::array::from_fn(|window| {
+            let quota = rule.windows()[window].as_ref()?;
+            Some(gcra::standing(tats[window], quota, now))
+        })
+    }
+
+    pub(crate) fn slots(&self) -> &Slots<CELL> {
+        &self.slots
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// As `spend`, for a key without a cell.
+    #[inline(never)]
+    fn spend_new(&mut self, now: Instant, rule: &Rule, key: Key) -> Result<Spent, Denial> {
+        let mut before = self.newcomer(now, rule.id());
+        let [a, b, c, d] = look(&mut before, rule, now)?;
+        self.tidy(now, STEPS);
+        let cell = [key.as_u64(), a, b, c, d];
+        let mut insert = self.insert(now, cell);
+        if insert == Insert::Reject {
+            self.tidy(now, STEPS_WHEN_FULL);
+            insert = self.insert(now, cell);
+        }
+        match insert {
+            Insert::Add | Insert::Replace => Ok(Spent { place: Place::Added, before }),
+            Insert::Reject => self.spend_shared(now, rule.id(), before, [a, b, c, d]),
+        }
+    }
+
+    /// What a newcomer starts with: it may be one of those that shared a cell, so as long as that is not fresh, its
+    /// state; else nothing spent.
+    fn newcomer(&self, now: Instant, rule: RuleId) -> Tats {
+        if self.shared_until <= now.as_nanos() {
+            return [gcra::FRESH; Window::COUNT];
+        }
+        let cell = self.shared.iter().find(|cell| cell.rule == Some(rule));
+        cell.map_or([gcra::FRESH; Window::COUNT], |cell| cell.tats)
+    }
+
+    fn insert(&mut self, now: Instant, cell: Cell<CELL>) -> Insert {
+        let insert = self.slots.insert(cell, |[_, tats @ ..]| is_fresh(tats, now));
+        self.counters.evicted += u64::from(insert == Insert::Replace);
+        insert
+    }
+
+    /// Moves the hand on: drops cells that equal a fresh one, and takes back what a clock that was ahead has left.
+    fn tidy(&mut self, now: Instant, steps: usize) {
+        let latest = now.as_nanos().saturating_add(self.horizon);
+        let removed = self.slots.sweep(steps, |[_, tats @ ..]| {
+            if is_fresh(tats, now) {
+                return Sweep::Remove;
+            }
+            heal(tats, latest);
+            Sweep::Keep
+        });
+        self.counters.evicted += removed as u64;
+    }
+
+    /// Charges a newcomer without a cell of its own to the one that the rule's newcomers share.
+    fn spend_shared(
+        &mut self,
+        now: Instant,
+        rule: RuleId,
+        before: Tats,
+        after: Tats,
+    ) -> Result<Spent, Denial> {
+        let latest = now.as_nanos().saturating_add(self.horizon);
+        self.shared.iter_mut().for_each(|cell| heal(&mut cell.tats, latest));
+        let own = self.shared.iter().position(|cell| cell.rule == Some(rule));
+        let Some(index) = own.or_else(|| self.shared.iter().position(|cell| is_fresh(&cell.tats, now)))
+        else {
+            self.counters.refused += 1;
+            let soonest = self.shared.iter().map(|cell| until(&cell.tats)).min().unwrap_or(0);
+            let wait = Duration::from_nanos(soonest.saturating_sub(now.as_nanos()));
+            return Err(Denial::new(Cause::TableFull, wait));
+        };
+        self.shared[index] = Shared { rule: Some(rule), tats: after };
+        self.shared_until = self.shared_until.max(until(&after));
+        self.counters.shared += 1;
+        Ok(Spent { place: Place::Shared(index), before })
+    }
+}
+
+/// A cell for the newcomers of one rule.
+#[derive(Clone, Copy, Default)]
+struct Shared {
+    rule: Option<RuleId>,
+    tats: Tats,
+}
+
+/// The states of the four windows; see [`gcra`].
+type Tats = [u64; Window::COUNT];
+
+/// The TATs after one more request, if all windows of the rule allow it.
+///
+/// The TATs before change only where they were further ahead than the rule allows; see [`gcra::look`].
+#[inline]
+fn look(tats: &mut Tats, rule: &Rule, now: Instant) -> Result<Tats, Denial> {
+    let mut after = *tats;
+    let mut longest: Option<(Window, Duration)> = None;
+    for (window, quota) in Window::ALL.into_iter().zip(rule.windows()) {
+        let Some(quota) = quota else { continue };
+        let tat = &mut tats[window.index()];
+        match gcra::look(*tat, quota, now, 1) {
+            Look::Conforms { tat } => after[window.index()] = tat,
+            Look::Exceeds { tat: healed, retry_after } => {
+                *tat = healed.min(*tat);
+                if longest.is_none_or(|(_, wait)| wait < retry_after) {
+                    longest = Some((window, retry_after));
+                }
+            }
+        }
+    }
+    match longest {
+        None => Ok(after),
+        Some((window, retry_after)) => Err(deny(tats, rule, now, window, retry_after)),
+    }
+}
+
+#[cold]
+fn deny(tats: &Tats, rule: &Rule, now: Instant, window: Window, retry_after: Duration) -> Denial {
+    let quota = rule.windows()[window.index()].as_ref();
+    let standing = quota.map(|quota| gcra::standing(tats[window.index()], quota, now));
+    Denial { standing, ..Denial::new(Cause::Window(window), retry_after) }
+}
+
+#[inline]
+fn is_fresh(tats: &Tats, now: Instant) -> bool {
+    until(tats) <= now.as_nanos()
+}
+
+/// When the cell will equal a fresh one.
+#[inline]
+fn until(tats: &Tats) -> u64 {
+    let [a, b, c, d] = *tats;
+    a.max(b).max(c.max(d))
+}
+
+fn heal(tats: &mut Tats, latest: u64) {
+    for tat in tats {
+        *tat = (*tat).min(latest);
+    }
+}
+
+/// A power of two.
+fn shard_count(capacity: usize) -> usize {
+    match capacity / SHARD_CAPACITY_MIN {
+        0 => 1,
+        most => (1 << most.ilog2()).min(SHARDS_MAX),
+    }
+}
+
+/// The share of one among `count` shards, and what chance may bring on top: six standard deviations.
+fn shard_capacity(capacity: usize, count: usize) -> usize {
+    let mean = capacity.div_ceil(count);
+    if count == 1 { mean } else { mean + 6 * mean.isqrt() }
+}
+
+/// Words in a cell: the key and a TAT for each window.
+const CELL: usize = 1 + Window::COUNT;
+
+/// Rules whose newcomers can share cells in a full shard at one time.
+const SHARED: usize = 16;
+
+/// Places that the hand moves on with each newcomer: enough to go round before as many newcomers have come.
+const STEPS: usize = 4;
+
+/// Places that the hand moves on when a newcomer finds no room.
+const STEPS_WHEN_FULL: usize = 32;
+
+/// With that many, chance makes shards uneven by less than a tenth.
+const SHARD_CAPACITY_MIN: usize = 4096;
+
+/// Enough that a few dozen threads seldom meet.
+const SHARDS_MAX: usize = 256;
