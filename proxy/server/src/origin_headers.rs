@@ -1,0 +1,263 @@
+//! What we tell the origin about the client: the fields that are added to every forwarded request.
+//!
+//! What came under these names is cut before (see `lane::wire::kind_of`), so that an origin can believe what it reads.
+//! A peer's word for host, port and scheme is repeated only when the peer is trusted with it ([`TrustMode::All`]).
+//! Both lanes use the one implementation: [`append_http1`] writes lines, [`for_each`] gives names and values.
+
+use crate::request_id::RequestId;
+use crate::respond::is_field_value;
+use std::io::Write as _;
+use std::net::IpAddr;
+use weir_core::facts::{Headers, Scheme};
+use weir_core::identity::Client;
+use weir_core::policy::TrustMode;
+
+/// What the fields are made of.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Who asks, as the core found out.
+    pub client: Client,
+    /// Value of `Host` or `:authority` as sent.
+    pub host: &'a [u8],
+    /// Port of the listener.
+    pub port: u16,
+    /// Scheme of the client's connection.
+    pub scheme: Scheme,
+    /// Whether `X-Forwarded-For` keeps what a trusted peer sent and appends the peer.
+    pub forwarded_for: ForwardedFor,
+    /// The id that the origin is told; `None` sends none.
+    pub request_id: Option<&'a RequestId>,
+    /// The request's own header fields.
+    pub headers: &'a dyn Headers,
+}
+
+/// What `X-Forwarded-For` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedFor {
+    /// The client's address alone.
+    #[default]
+    Client,
+    /// What a trusted peer sent, then the peer (`compute-full-forwarded-for`).
+    Append,
+}
+
+impl ForwardedFor {
+    /// As the settings say ([`Trust::append`](weir_core::policy::Trust)).
+    pub fn from_append(append: bool) -> Self {
+        if append { Self::Append } else { Self::Client }
+    }
+}
+
+/// Appends the fields as HTTP/1.1 lines, each with its CRLF. Allocates only when `out` must grow.
+pub fn append_http1(out: &mut Vec<u8>, inputs: &Inputs<'_>) {
+    for_each(inputs, |name, value| {
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    });
+}
+
+/// Calls `put` with the name and the value of each field. Every value is printable ASCII without line ends.
+pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
+    if let Some(id) = inputs.request_id {
+        put("X-Request-ID", id.as_bytes());
+    }
+    let client = Address::write(inputs.client.address);
+    let sent = List::join(inputs.headers, "x-forwarded-for");
+    put("X-Real-IP", client.as_bytes());
+    match &sent {
+        Some(sent)
+            if inputs.forwarded_for == ForwardedFor::Append && inputs.client.trust != TrustMode::Ignore =>
+        {
+            let mut full = *sent;
+            full.append_element(Address::write(inputs.client.peer).as_bytes());
+            put("X-Forwarded-For", full.as_bytes());
+        }
+        _ => put("X-Forwarded-For", client.as_bytes()),
+    }
+
+    let sent_host: Option<Host> = last_element(inputs.headers, "x-forwarded-host", is_host);
+    let believed = match inputs.client.trust {
+        TrustMode::All => Believed::read(inputs.headers),
+        TrustMode::Address | TrustMode::Ignore => Believed::default(),
+    };
+    let host = sent_host.as_ref().filter(|_| inputs.client.trust == TrustMode::All).map(Host::as_bytes);
+    let host = host.unwrap_or(inputs.host);
+    if is_host(host) {
+        put("X-Forwarded-Host", host);
+    }
+    let mut digits = itoa::Buffer::new();
+    put("X-Forwarded-Port", digits.format(believed.port.unwrap_or(inputs.port)).as_bytes());
+    let scheme = believed.scheme.unwrap_or_else(|| inputs.scheme.as_str());
+    for name in ["X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Scheme"] {
+        put(name, scheme.as_bytes());
+    }
+
+    if let Some(sent) = &sent {
+        put("X-Original-Forwarded-For", sent.as_bytes());
+    }
+    if let Some(host) = &sent_host {
+        put("X-Original-Forwarded-Host", host.as_bytes());
+    }
+}
+
+/// Port and scheme that the client used, by the word of a fully trusted peer.
+#[derive(Default)]
+struct Believed {
+    port: Option<u16>,
+    scheme: Option<&'static str>,
+}
+
+impl Believed {
+    fn read(headers: &dyn Headers) -> Self {
+        let port: Option<Text<5>> =
+            last_element(headers, "x-forwarded-port", |value| port_of(value).is_some());
+        let scheme: Option<Text<5>> =
+            last_element(headers, "x-forwarded-proto", |value| scheme_of(value).is_some());
+        Self {
+            port: port.and_then(|text| port_of(text.as_bytes())),
+            scheme: scheme.and_then(|text| scheme_of(text.as_bytes())),
+        }
+    }
+}
+
+/// The last element of the last field `name`: the one that the peer itself wrote. `None` when there is none, or when
+/// it is not as `expected`.
+fn last_element<const N: usize>(
+    headers: &dyn Headers,
+    name: &str,
+    expected: fn(&[u8]) -> bool,
+) -> Option<Text<N>> {
+    let mut last = None;
+    headers.visit(name, &mut |value| {
+        let element = value.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+        last = if expected(element) { Text::copy(element) } else { None };
+    });
+    last
+}
+
+/// At most `N` bytes, without the allocator.
+#[derive(Clone, Copy)]
+struct Text<const N: usize> {
+    len: usize,
+    bytes: [u8; N],
+}
+
+type Address = Text<45>; // the longest IPv6 text, with an embedded IPv4 address
+type Host = Text<MAX_HOST>;
+type List = Text<MAX_LIST>;
+
+impl<const N: usize> Text<N> {
+    const EMPTY: Self = Self { len: 0, bytes: [0; N] };
+
+    fn copy(text: &[u8]) -> Option<Self> {
+        let mut new = Self::EMPTY;
+        new.bytes.get_mut(..text.len())?.copy_from_slice(text);
+        new.len = text.len();
+        Some(new)
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Appends; what does not fit as a whole is left out.
+    fn push(&mut self, more: &[u8]) {
+        let end = self.len.saturating_add(more.len());
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            room.copy_from_slice(more);
+            self.len = end;
+        }
+    }
+}
+
+impl Address {
+    fn write(address: IpAddr) -> Self {
+        let mut text = Self::EMPTY;
+        match address {
+            IpAddr::V4(v4) => {
+                for (i, octet) in v4.octets().into_iter().enumerate() {
+                    if i > 0 {
+                        text.push(b".");
+                    }
+                    text.push(itoa::Buffer::new().format(octet).as_bytes());
+                }
+            }
+            IpAddr::V6(v6) => {
+                let mut room = text.bytes.as_mut_slice();
+                let fits = write!(room, "{v6}").is_ok(); // always: the text was measured for it
+                let left = room.len();
+                text.len = if fits { text.bytes.len().saturating_sub(left) } else { 0 };
+            }
+        }
+        text
+    }
+}
+
+impl List {
+    /// All values of a field, joined as RFC 9110 section 5.3 has it; `None` when there is none, or when one has bytes
+    /// that we do not repeat. Of a list that is too long the elements on the right remain: they were written by those
+    /// nearer to us.
+    fn join(headers: &dyn Headers, name: &str) -> Option<Self> {
+        let mut list = None;
+        let mut clean = true;
+        headers.visit(name, &mut |value| {
+            let value = value.trim_ascii();
+            clean &= is_field_value(value);
+            if clean && !value.is_empty() {
+                list.get_or_insert(Self::EMPTY).append_element(value);
+            }
+        });
+        list.filter(|list| clean && list.len > 0)
+    }
+
+    /// Appends to the list, and makes room at its left where that is needed.
+    fn append_element(&mut self, element: &[u8]) {
+        let element = right_part(element, MAX_LIST);
+        let room = MAX_LIST.saturating_sub(element.len().saturating_add(SEPARATOR.len()));
+        let keep = right_part(self.as_bytes(), room).len();
+        self.bytes.copy_within(self.len.saturating_sub(keep)..self.len, 0);
+        self.len = keep;
+        if keep > 0 {
+            self.push(SEPARATOR);
+        }
+        self.push(element);
+    }
+}
+
+/// The right end of a list that fits `room`, cut where an element begins; nothing if its last element does not fit.
+fn right_part(list: &[u8], room: usize) -> &[u8] {
+    let Some(cut) = list.len().checked_sub(room).filter(|cut| *cut > 0) else { return list };
+    let Some(tail) = list.get(cut.saturating_sub(1)..) else { return &[] };
+    match tail.iter().position(|byte| *byte == b',') {
+        Some(comma) => tail.get(comma.saturating_add(1)..).unwrap_or_default().trim_ascii_start(),
+        None => &[],
+    }
+}
+
+/// A host with an optional port, by its characters.
+fn is_host(value: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
+    (1..=MAX_HOST).contains(&value.len()) && value.iter().all(plain)
+}
+
+fn port_of(value: &[u8]) -> Option<u16> {
+    let digits = value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value).ok()?.parse().ok().filter(|port| digits && *port != 0)
+}
+
+fn scheme_of(value: &[u8]) -> Option<&'static str> {
+    SCHEMES.into_iter().find(|known| value.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Schemes that a trusted peer may report.
+const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
+/// Longest list of addresses: a way through 20 proxies at least.
+const MAX_LIST: usize = 1024;
+/// A host name has at most 253 bytes (RFC 1035), and a port is 6 more.
+const MAX_HOST: usize = 259;
+const SEPARATOR: &[u8] = b", ";
+
+#[cfg(test)]
+mod tests;

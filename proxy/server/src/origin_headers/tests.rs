@@ -1,0 +1,226 @@
+use super::*;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+/// Header fields of a request in a test.
+struct Sent(Vec<(String, Vec<u8>)>);
+
+impl Headers for Sent {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        for (_, value) in self.0.iter().filter(|(sent, _)| sent.eq_ignore_ascii_case(name)) {
+            visit(value);
+        }
+    }
+}
+
+fn sent(fields: &[(&str, &str)]) -> Sent {
+    Sent(fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
+}
+
+fn inputs(headers: &Sent, trust: TrustMode) -> Inputs<'_> {
+    Inputs {
+        client: Client { address: IpAddr::from([203, 0, 113, 9]), peer: IpAddr::from([10, 0, 0, 1]), trust },
+        host: b"shop.example:8080",
+        port: 8080,
+        scheme: Scheme::Http,
+        forwarded_for: ForwardedFor::Client,
+        request_id: None,
+        headers,
+    }
+}
+
+fn check(inputs: &Inputs<'_>, expect: &Expect) {
+    let mut out = Vec::new();
+    append_http1(&mut out, inputs);
+    expect.assert_eq(&String::from_utf8_lossy(&out).replace("\r\n", "\n"));
+}
+
+const FORGED: &[(&str, &str)] = &[
+    ("X-Forwarded-For", "198.51.100.7, 203.0.113.9"),
+    ("X-Forwarded-Host", "evil.example"),
+    ("X-Forwarded-Port", "443"),
+    ("X-Forwarded-Proto", "HTTPS"),
+];
+
+#[test]
+fn a_strangers_word_is_only_passed_on_as_original() {
+    check(
+        &inputs(&sent(FORGED), TrustMode::Ignore),
+        &expect![[r#"
+            X-Real-IP: 203.0.113.9
+            X-Forwarded-For: 203.0.113.9
+            X-Forwarded-Host: shop.example:8080
+            X-Forwarded-Port: 8080
+            X-Forwarded-Proto: http
+            X-Forwarded-Scheme: http
+            X-Scheme: http
+            X-Original-Forwarded-For: 198.51.100.7, 203.0.113.9
+            X-Original-Forwarded-Host: evil.example
+        "#]],
+    );
+}
+
+#[test]
+fn a_trusted_proxys_word_is_repeated() {
+    let headers = sent(FORGED);
+    let all = Inputs { forwarded_for: ForwardedFor::Append, ..inputs(&headers, TrustMode::All) };
+    check(
+        &all,
+        &expect![[r#"
+            X-Real-IP: 203.0.113.9
+            X-Forwarded-For: 198.51.100.7, 203.0.113.9, 10.0.0.1
+            X-Forwarded-Host: evil.example
+            X-Forwarded-Port: 443
+            X-Forwarded-Proto: https
+            X-Forwarded-Scheme: https
+            X-Scheme: https
+            X-Original-Forwarded-For: 198.51.100.7, 203.0.113.9
+            X-Original-Forwarded-Host: evil.example
+        "#]],
+    );
+}
+
+#[test]
+fn trust_in_the_address_alone_leaves_host_port_and_scheme_ours() {
+    let headers = sent(FORGED);
+    let id = RequestId::read(b"abc");
+    check(
+        &Inputs { request_id: id.as_ref(), ..inputs(&headers, TrustMode::Address) },
+        &expect![[r#"
+            X-Request-ID: abc
+            X-Real-IP: 203.0.113.9
+            X-Forwarded-For: 203.0.113.9
+            X-Forwarded-Host: shop.example:8080
+            X-Forwarded-Port: 8080
+            X-Forwarded-Proto: http
+            X-Forwarded-Scheme: http
+            X-Scheme: http
+            X-Original-Forwarded-For: 198.51.100.7, 203.0.113.9
+            X-Original-Forwarded-Host: evil.example
+        "#]],
+    );
+}
+
+#[test]
+fn a_stranger_cannot_have_its_list_appended_to() {
+    let headers = sent(FORGED);
+    let appending = Inputs { forwarded_for: ForwardedFor::Append, ..inputs(&headers, TrustMode::Ignore) };
+    assert_eq!(get(&appending, "X-Forwarded-For"), ["203.0.113.9"]);
+}
+
+#[test]
+fn words_that_make_no_sense_are_not_repeated_even_when_trusted() {
+    let headers = sent(&[
+        ("X-Forwarded-Host", "a b"),
+        ("X-Forwarded-Port", "70000"),
+        ("X-Forwarded-Proto", "javascript"),
+    ]);
+    let all = inputs(&headers, TrustMode::All);
+    assert_eq!(get(&all, "X-Forwarded-Host"), ["shop.example:8080"]);
+    assert_eq!(get(&all, "X-Forwarded-Port"), ["8080"]);
+    assert_eq!(get(&all, "X-Forwarded-Proto"), ["http"]);
+    assert!(get(&all, "X-Original-Forwarded-Host").is_empty());
+}
+
+#[test]
+fn of_several_elements_the_peers_own_counts() {
+    let headers = sent(&[
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Proto", "http, https"),
+        ("X-Forwarded-For", "1.1.1.1"),
+        ("X-Forwarded-For", "2.2.2.2"),
+    ]);
+    let all = inputs(&headers, TrustMode::All);
+    assert_eq!(get(&all, "X-Forwarded-Proto"), ["https"]);
+    assert_eq!(get(&all, "X-Original-Forwarded-For"), ["1.1.1.1, 2.2.2.2"]);
+}
+
+#[test]
+fn a_long_list_loses_elements_at_its_left() {
+    let long: Vec<_> = (0..200).map(|i| format!("10.1.1.{i}")).collect();
+    let headers = sent(&[("X-Forwarded-For", &long.join(", ")), ("X-Forwarded-For", "10.9.9.9")]);
+    let list = get(&inputs(&headers, TrustMode::Ignore), "X-Original-Forwarded-For").join("");
+    assert!(list.len() <= 1024 && list.len() > 1000, "{}", list.len());
+    assert!(list.starts_with("10.1.1.") && list.ends_with("10.1.1.199, 10.9.9.9"), "{list}");
+
+    // One element that is too long by itself is worth nothing.
+    let headers = sent(&[("X-Forwarded-For", &"x".repeat(2000))]);
+    assert!(get(&inputs(&headers, TrustMode::Ignore), "X-Original-Forwarded-For").is_empty());
+}
+
+#[test]
+fn addresses_are_written_as_the_standard_library_does() {
+    for text in ["0.0.0.0", "255.255.255.255", "127.0.0.1", "::", "2001:db8::1", "::ffff:1.2.3.4"] {
+        let address: IpAddr = text.parse().unwrap();
+        assert_eq!(Address::write(address).as_bytes(), text.as_bytes());
+    }
+    let longest: IpAddr = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
+    assert_eq!(Address::write(longest).as_bytes(), longest.to_string().as_bytes());
+}
+
+#[test]
+fn every_field_that_we_add_is_cut_from_what_comes() {
+    use crate::lane::wire::{FieldKind, kind_of};
+    let headers = sent(FORGED);
+    let id = RequestId::read(b"abc");
+    for_each(&Inputs { request_id: id.as_ref(), ..inputs(&headers, TrustMode::All) }, |name, _| {
+        let kind = kind_of(name.as_bytes());
+        assert!(matches!(kind, Some(FieldKind::Forwarded | FieldKind::RequestId)), "{name}: {kind:?}");
+    });
+}
+
+proptest! {
+    /// Whatever is sent: the lines read back as the fields, so nothing was injected, and both lanes say the same.
+    #[test]
+    fn lines_and_fields_agree(
+        fields in prop::collection::vec((prop::sample::select(NAMES), value()), 0..6),
+        host in value(),
+        trust in prop::sample::select(&[TrustMode::Ignore, TrustMode::Address, TrustMode::All][..]),
+        append: bool,
+        id in prop::option::of(value()),
+        address: IpAddr,
+        peer: IpAddr,
+    ) {
+        let headers = Sent(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        let id = id.and_then(|id| RequestId::read(&id));
+        let inputs = Inputs {
+            client: Client { address, peer, trust },
+            host: &host,
+            forwarded_for: ForwardedFor::from_append(append),
+            request_id: id.as_ref(),
+            ..inputs(&headers, trust)
+        };
+        let mut lines = Vec::new();
+        append_http1(&mut lines, &inputs);
+        lines.extend_from_slice(b"\r\n");
+        let mut room = [httparse::EMPTY_HEADER; 16];
+        let (read, parsed) = httparse::parse_headers(&lines, &mut room).unwrap().unwrap();
+        prop_assert_eq!(read, lines.len());
+        let parsed: Vec<_> = parsed.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
+        let mut fields = Vec::new();
+        for_each(&inputs, |name, value| fields.push((name.to_owned(), value.to_vec())));
+        prop_assert_eq!(parsed, fields);
+    }
+}
+
+const NAMES: &[&str] = &["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        "[a-z0-9.:, \r\n]{0,40}".prop_map(String::into_bytes),
+        "([0-9]{1,3}\\.){3}[0-9](, ([0-9]{1,3}\\.){3}[0-9]){0,90}".prop_map(String::into_bytes),
+        Just(b"https".to_vec()),
+        Just(b"443".to_vec()),
+    ]
+}
+
+fn get(inputs: &Inputs<'_>, name: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    for_each(inputs, |field, value| {
+        if field == name {
+            values.push(String::from_utf8(value.to_vec()).unwrap());
+        }
+    });
+    values
+}

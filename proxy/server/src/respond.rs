@@ -1,0 +1,212 @@
+//! The only place where a refusal becomes bytes.
+//!
+//! A [`Response`] is made from a [`Refusal`] of the core or from a [`GatewayError`] of the lanes, and from what the
+//! client [asked](Ask) for. Both lanes write it: [`Response::write_http1`] appends it to a buffer, and
+//! [`Response::for_each_header`] with [`Response::write_body`] feed pingora's header map. What a body says is no more
+//! than what the header fields say already, and never text of the configuration.
+
+mod accept;
+mod body;
+mod gateway_error;
+
+pub use accept::Accept;
+pub use gateway_error::GatewayError;
+
+use crate::request_id::RequestId;
+use body::Body;
+use std::num::NonZeroU32;
+use weir_core::verdict::{RateLimitFields, Reason, Refusal};
+
+/// What the client asked for, as far as it shapes the answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The kind of body that the client prefers.
+    pub accept: Accept,
+    /// Whether the body is sent.
+    pub body: BodyPart,
+    /// What happens to the connection afterwards.
+    pub then: Then,
+    /// Value of `X-Request-ID`, when the request has one already.
+    pub request_id: Option<&'a RequestId>,
+    /// Value of `Date` (RFC 9110 section 6.6.1), from [`Dates::http`](crate::clock::Dates::http).
+    pub date: &'a [u8],
+}
+
+/// Whether a body is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyPart {
+    /// It is.
+    #[default]
+    Send,
+    /// It is only announced: the answer to a `HEAD`.
+    Omit,
+}
+
+impl BodyPart {
+    /// What a request with this method gets.
+    pub fn of_method(method: &[u8]) -> Self {
+        if method == b"HEAD" { Self::Omit } else { Self::Send }
+    }
+}
+
+/// What happens to the connection after the response.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Then {
+    /// It waits for the next request.
+    #[default]
+    Keep,
+    /// The same for an HTTP/1.0 client, which must be told (`Connection: keep-alive`).
+    KeepHttp10,
+    /// It closes (`Connection: close`).
+    Close,
+}
+
+/// An answer of our own, ready to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Response<'a> {
+    status: u16,
+    phrase: &'static str,
+    retry_after: Option<NonZeroU32>,
+    rate_limit: Option<&'a RateLimitFields>,
+    allow: Option<&'a str>,
+    ask: Ask<'a>,
+    body: Body<'a>,
+}
+
+impl<'a> Response<'a> {
+    /// The answer to a request that the core refused.
+    pub fn refusal(refusal: &'a Refusal, ask: Ask<'a>) -> Self {
+        let fields = refusal.rate_limit.as_ref();
+        let about = body::About {
+            problem: body::Problem::of(refusal.reason),
+            detail: detail(refusal.reason),
+            reason: refusal.reason.as_str(),
+            rule: refusal.account.hit.map(|hit| hit.rule),
+            spent: fields.map_or("", |fields| fields.state.as_str()),
+        };
+        Self {
+            retry_after: refusal.retry_after,
+            rate_limit: fields,
+            allow: refusal.allow.as_deref(),
+            ..Self::new(refusal.status, about, ask)
+        }
+    }
+
+    /// The answer to a request that fails for a reason outside of the core.
+    pub fn error(error: GatewayError, ask: Ask<'a>) -> Self {
+        let about = body::About {
+            problem: body::Problem::Blank,
+            detail: error.detail(),
+            reason: error.as_str(),
+            rule: None,
+            spent: "",
+        };
+        Self { retry_after: error.retry_after(), ..Self::new(error.status(), about, ask) }
+    }
+
+    fn new(status: u16, about: body::About<'a>, ask: Ask<'a>) -> Self {
+        // What is no final error status never comes from us (the core checks `limit-status-code`).
+        let status = if (400..=599).contains(&status) { status } else { 500 };
+        let phrase = phrase(status);
+        let body = Body::new(ask.accept, status, phrase, about);
+        Self { status, phrase, retry_after: None, rate_limit: None, allow: None, ask, body }
+    }
+
+    /// Its status: from 400 to 599.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Appends status line, header fields and body as HTTP/1.1. Allocates only when `out` must grow.
+    pub fn write_http1(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(itoa::Buffer::new().format(self.status).as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.phrase.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        self.for_each_header(|name, value| {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        });
+        match self.ask.then {
+            Then::Keep => {}
+            Then::KeepHttp10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            Then::Close => out.extend_from_slice(b"Connection: close\r\n"),
+        }
+        out.extend_from_slice(b"\r\n");
+        self.write_body(out);
+    }
+
+    /// Calls `put` with each header field except `Connection`, which belongs to the one hop.
+    pub fn for_each_header(&self, mut put: impl FnMut(&'static str, &[u8])) {
+        // A value with a byte that could end a line is left out, wherever it may have come from.
+        let mut put = |name, value: &[u8]| {
+            if is_field_value(value) {
+                put(name, value);
+            }
+        };
+        let mut digits = itoa::Buffer::new();
+        if !self.ask.date.is_empty() {
+            put("Date", self.ask.date);
+        }
+        put("Content-Type", self.ask.accept.content_type().as_bytes());
+        put("Content-Length", digits.format(self.body.len()).as_bytes());
+        // RFC 6585 section 4: a 429 must not be stored; the same goes for everything that we say here.
+        put("Cache-Control", b"no-store");
+        if let Some(seconds) = self.retry_after {
+            put("Retry-After", digits.format(seconds.get()).as_bytes());
+        }
+        if let Some(fields) = self.rate_limit {
+            put("RateLimit-Policy", fields.policy.as_bytes());
+            put("RateLimit", fields.state.as_bytes());
+        }
+        if let Some(methods) = self.allow {
+            put("Allow", methods.as_bytes());
+        }
+        if let Some(id) = self.ask.request_id {
+            put("X-Request-ID", id.as_bytes());
+        }
+    }
+
+    /// Appends the body, unless it is not sent.
+    pub fn write_body(&self, out: &mut Vec<u8>) {
+        match self.ask.body {
+            BodyPart::Send => self.body.write(out),
+            BodyPart::Omit => {}
+        }
+    }
+}
+
+/// Whether `value` can stand in a header field: printable ASCII and spaces. The rest of RFC 9110 section 5.5 is for
+/// others; nothing that we make needs it.
+pub(crate) fn is_field_value(value: &[u8]) -> bool {
+    value.iter().all(|byte| matches!(byte, 0x20..=0x7e))
+}
+
+/// The reason phrase of a status. Statuses without a name of their own get that of their class.
+fn phrase(status: u16) -> &'static str {
+    let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    known.unwrap_or(if status < 500 { "Client Error" } else { "Server Error" })
+}
+
+/// What people read. Says nothing that the status and the header fields do not say.
+fn detail(reason: Reason) -> &'static str {
+    match reason {
+        Reason::BadRequest => "The host or the path of the request is not well-formed.",
+        Reason::NoRoute | Reason::Path => "Nothing is served at this host and path.",
+        Reason::NoBackend | Reason::NoEndpoint => "The service behind this path is not available.",
+        Reason::BrokenPolicy => "This path is closed until its configuration is mended.",
+        Reason::Address => "Requests from this address are not allowed here.",
+        Reason::Method => "This method is not allowed here.",
+        Reason::Head => "The header of the request is too large.",
+        Reason::Body => "The body of the request is too large.",
+        Reason::Rate => "Too many requests: please slow down.",
+        Reason::Connections => "Too many requests at once: please wait for earlier ones to end.",
+        Reason::TableFull => "Too many clients at once: please try again later.",
+    }
+}
+
+#[cfg(test)]
+mod tests;
