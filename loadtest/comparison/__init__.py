@@ -1,0 +1,1 @@
+"""Parts of `compare.py`: weir beside nginx and HAProxy on one machine, in one interleaved run."""
