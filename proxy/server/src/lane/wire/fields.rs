@@ -71,9 +71,9 @@ impl<'h> Iterator for Values<'h, '_> {
         loop {
             let (field, rest) = line(self.rest)?;
             self.rest = rest;
-            let (name, value) = field.split_at_checked(self.name.len())?;
-            if name.eq_ignore_ascii_case(self.name.as_bytes())
+            if let Some((name, value)) = field.split_at_checked(self.name.len())
                 && let Some(value) = value.strip_prefix(b":")
+                && name.eq_ignore_ascii_case(self.name.as_bytes())
             {
                 return Some(value.trim_ascii());
             }
