@@ -1,3 +1,4 @@
 //! The lanes a request can take on its way to an origin.
 
+pub mod pingora;
 pub mod wire;

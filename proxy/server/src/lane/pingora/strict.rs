@@ -1,0 +1,407 @@
+//! The one judge of request heads that the express lane leaves alone.
+//!
+//! Read before anything is keyed on a request and before pingora sees it, on the bytes as they came: pingora repairs
+//! some malformed heads silently, and what two parsers read differently is how requests are smuggled. Whatever passes
+//! here has one reading: one host, one target, one length.
+
+use http::StatusCode;
+use std::ops::Range;
+
+/// A request head with exactly one reading. Borrows the bytes it was read from.
+#[derive(Debug)]
+pub struct Head<'d, 's> {
+    /// Bytes of the head, with the empty line that ends it.
+    pub len: usize,
+    /// The method as sent; a token, and neither `TRACE` nor `CONNECT`.
+    pub method: &'d str,
+    /// The protocol version.
+    pub version: Version,
+    /// Path part of the target; `*` for `OPTIONS *`.
+    pub path: &'d [u8],
+    /// Query part of the target without its `?`; empty when there is none.
+    pub query: &'d [u8],
+    /// The authority asked for; empty when the client named none.
+    pub host: &'d [u8],
+    /// Where scheme and authority of a target in absolute-form are, and what stands there when they are cut.
+    pub absolute: Option<Absolute>,
+    /// How the end of the body is found.
+    pub body: BodyLength,
+    /// Whether the client wants the connection to stay.
+    pub persistent: bool,
+    /// Whether the client waits for `100 Continue`.
+    pub expects_continue: bool,
+    /// Whether the client asks for another protocol and has no body to send first.
+    pub upgrades: bool,
+    /// The header fields in the order of arrival.
+    pub fields: Fields<'d, 's>,
+}
+
+/// Protocol version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+/// How the end of a request body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// So many bytes; 0 without a body.
+    Known(u64),
+    /// Chunked coding.
+    Chunked,
+}
+
+/// A target in absolute-form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absolute {
+    /// Scheme and authority, by position in the head.
+    pub span: Range<usize>,
+    /// What the target lacks without them: `/`, `*` or nothing.
+    pub root: &'static str,
+    /// Whether the head has no `Host`, as HTTP/1.0 allows.
+    pub lacks_host: bool,
+}
+
+/// Header fields as they came.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'d, 's>(&'s [httparse::Header<'d>]);
+
+impl<'d> Fields<'d, '_> {
+    /// Values of the fields called `name` (in any case of letters), in the order of arrival.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &'d [u8]> {
+        self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+}
+
+impl weir_core::facts::Headers for Fields<'_, '_> {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.values(name).for_each(visit);
+    }
+}
+
+/// Why a head has no reading, or none that we serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not the grammar of a request head, or a line that does not end in CRLF.
+    #[error("the request head is not HTTP/1.1 grammar")]
+    Syntax,
+    /// More than [`MAX_FIELDS`] header fields.
+    #[error("too many header fields")]
+    FieldCount,
+    /// A protocol version other than 1.0 and 1.1.
+    #[error("unsupported protocol version")]
+    Version,
+    /// `TRACE` or `CONNECT`.
+    #[error("the method is not served here")]
+    Method,
+    /// A target in no form that the method allows.
+    #[error("the request target has no known form")]
+    Target,
+    /// No `Host`, more than one, one with bytes that hosts do not have, or one that is not the target's authority.
+    #[error("the Host field is missing, repeated, malformed or not that of the target")]
+    Host,
+    /// More than one `Content-Length`, or one that is not a number of 1 to 18 digits.
+    #[error("the Content-Length field is repeated or no number")]
+    ContentLength,
+    /// `Transfer-Encoding` together with `Content-Length`, in HTTP/1.0, repeated, or without `chunked` at its end.
+    #[error("the Transfer-Encoding field leaves the length of the body open")]
+    TransferEncoding,
+    /// A transfer coding other than `chunked`.
+    #[error("only the chunked transfer coding is served")]
+    TransferCoding,
+    /// `Connection` with malformed options, too many of them, or naming a field that is not its business.
+    #[error("the Connection field is malformed")]
+    Connection,
+    /// An `Expect` other than `100-continue`.
+    #[error("the expectation cannot be met")]
+    Expect,
+}
+
+impl Malformed {
+    /// The response status.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::FieldCount => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::Expect => StatusCode::EXPECTATION_FAILED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// How many bytes of empty lines stand in front of the request line: at most one CRLF, which old clients send after a
+/// body (RFC 9112 section 2.2).
+pub fn leading(data: &[u8]) -> usize {
+    if data.starts_with(b"\r\n") { 2 } else { 0 }
+}
+
+/// Reads the complete head at the front of `data`; `slots` is room for its fields.
+///
+/// # Errors
+/// When the head has no single reading, or asks for what no lane serves.
+pub fn read<'d, 's>(
+    data: &'d [u8],
+    slots: &'s mut [httparse::Header<'d>; MAX_FIELDS],
+) -> Result<Head<'d, 's>, Malformed> {
+    // httparse skips empty lines and blanks here.
+    if data.first().is_none_or(|&first| first <= b' ') {
+        return Err(Malformed::Syntax);
+    }
+    let mut parsed = httparse::Request::new(slots);
+    let len = match parsed.parse(data) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) => return Err(Malformed::Syntax),
+        Err(httparse::Error::TooManyHeaders) => return Err(Malformed::FieldCount),
+        Err(httparse::Error::Version) if names_another_version(data) => return Err(Malformed::Version),
+        Err(_) => return Err(Malformed::Syntax),
+    };
+    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(Malformed::Syntax);
+    };
+    if !every_line_ends_in_crlf(data.get(..len).unwrap_or_default()) {
+        return Err(Malformed::Syntax);
+    }
+    if UNSERVED.iter().any(|unserved| method.eq_ignore_ascii_case(unserved)) {
+        return Err(Malformed::Method);
+    }
+    let version = if version == 0 { Version::Http10 } else { Version::Http11 };
+    let fields = Fields(parsed.headers);
+    let body = body_length(version, &fields)?;
+    let options = Options::read(version, &fields)?;
+    let (target, authority) = split_target(method, target.as_bytes())?;
+    let host = host(version, &fields, authority)?;
+    let (path, query) = split_query(target);
+    Ok(Head {
+        len,
+        method,
+        version,
+        path: if path.is_empty() { root(method, query).as_bytes() } else { path },
+        query,
+        host,
+        absolute: authority.map(|_| Absolute {
+            // The request line is method, blank, target; the rest of the target follows what is cut.
+            span: method.len() + 1..parsed.path.map_or(0, str::len) - target.len() + method.len() + 1,
+            root: if path.is_empty() { root(method, query) } else { "" },
+            lacks_host: fields.values("host").next().is_none(),
+        }),
+        body,
+        persistent: options.persistent,
+        expects_continue: expects_continue(version, &fields)?,
+        upgrades: options.upgrade
+            && body == BodyLength::Known(0)
+            && fields.values("upgrade").next().is_some(),
+        fields,
+    })
+}
+
+/// Takes scheme and authority out of the request line at the front of `data`, so that the target is in origin-form.
+pub fn make_origin_form(data: &mut Vec<u8>, absolute: &Absolute, host: &[u8]) {
+    let host_line = if absolute.lacks_host { [b"Host: ", host, b"\r\n"].concat() } else { Vec::new() };
+    data.splice(absolute.span.clone(), absolute.root.bytes());
+    if let Some(line_end) = memchr::memchr(b'\n', data) {
+        data.splice(line_end + 1..line_end + 1, host_line);
+    }
+}
+
+/// Whether the request line ends in a version that is neither 1.0 nor 1.1.
+fn names_another_version(data: &[u8]) -> bool {
+    let line = data.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let last = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    match last.strip_prefix(b"HTTP/") {
+        Some(b"1.0" | b"1.1") | None => false,
+        Some(version) => {
+            matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+        }
+    }
+}
+
+fn every_line_ends_in_crlf(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', head)
+        .all(|at| at.checked_sub(1).and_then(|before| head.get(before)) == Some(&b'\r'))
+}
+
+fn body_length(version: Version, fields: &Fields<'_, '_>) -> Result<BodyLength, Malformed> {
+    let mut lengths = fields.values("content-length");
+    let mut codings = fields.values("transfer-encoding");
+    match (lengths.next(), codings.next()) {
+        (None, None) => Ok(BodyLength::Known(0)),
+        (Some(length), None) if lengths.next().is_none() => {
+            decimal(length).map(BodyLength::Known).ok_or(Malformed::ContentLength)
+        }
+        (Some(_), None) => Err(Malformed::ContentLength),
+        (None, Some(coding)) if version == Version::Http11 && codings.next().is_none() => chunked(coding),
+        (_, Some(_)) => Err(Malformed::TransferEncoding),
+    }
+}
+
+fn chunked(coding: &[u8]) -> Result<BodyLength, Malformed> {
+    let last = coding.rsplit(|&byte| byte == b',').next().unwrap_or_default();
+    if coding.eq_ignore_ascii_case(b"chunked") {
+        Ok(BodyLength::Chunked)
+    } else if last.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+        Err(Malformed::TransferCoding)
+    } else {
+        Err(Malformed::TransferEncoding)
+    }
+}
+
+/// 1 to 18 digits, so that no implementation's integers overflow.
+fn decimal(value: &[u8]) -> Option<u64> {
+    let digits = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+}
+
+/// What `Connection` says.
+struct Options {
+    persistent: bool,
+    upgrade: bool,
+}
+
+impl Options {
+    fn read(version: Version, fields: &Fields<'_, '_>) -> Result<Self, Malformed> {
+        let (mut close, mut keep_alive, mut upgrade) = (false, false, false);
+        let options = fields.values("connection").flat_map(|value| value.split(|&byte| byte == b','));
+        for (count, option) in options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty()).enumerate()
+        {
+            let is = |known: &str| option.eq_ignore_ascii_case(known.as_bytes());
+            if count >= MAX_OPTIONS
+                || !option.iter().all(is_token_byte)
+                || PROTECTED.iter().any(|name| is(name))
+            {
+                return Err(Malformed::Connection);
+            }
+            close |= is("close");
+            keep_alive |= is("keep-alive");
+            upgrade |= is("upgrade") && version == Version::Http11;
+        }
+        let persistent = !close && (version == Version::Http11 || keep_alive);
+        Ok(Self { persistent, upgrade })
+    }
+}
+
+fn expects_continue(version: Version, fields: &Fields<'_, '_>) -> Result<bool, Malformed> {
+    let mut any = false;
+    for value in fields.values("expect") {
+        if !value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(Malformed::Expect);
+        }
+        any = true;
+    }
+    // RFC 9110 section 10.1.1: ignored in HTTP/1.0.
+    Ok(any && version == Version::Http11)
+}
+
+/// The target without scheme and authority, and the authority if there was one.
+fn split_target<'d>(method: &str, target: &'d [u8]) -> Result<(&'d [u8], Option<&'d [u8]>), Malformed> {
+    if target.contains(&b'#') {
+        return Err(Malformed::Target);
+    }
+    if target.starts_with(b"/") || (target == b"*" && method == "OPTIONS") {
+        return Ok((target, None));
+    }
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+    });
+    let rest = rest.ok_or(Malformed::Target)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end).ok_or(Malformed::Target)?;
+    if authority.is_empty() {
+        return Err(Malformed::Target);
+    }
+    Ok((target, Some(authority)))
+}
+
+/// What stands for an empty path (RFC 9112 sections 3.2.1 and 3.2.4).
+fn root(method: &str, query: &[u8]) -> &'static str {
+    if method == "OPTIONS" && query.is_empty() { "*" } else { "/" }
+}
+
+fn split_query(target: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b'?', target) {
+        Some(at) => (target.get(..at).unwrap_or_default(), target.get(at + 1..).unwrap_or_default()),
+        None => (target, b""),
+    }
+}
+
+fn host<'d>(
+    version: Version,
+    fields: &Fields<'d, '_>,
+    authority: Option<&'d [u8]>,
+) -> Result<&'d [u8], Malformed> {
+    let mut hosts = fields.values("host");
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(host),
+        (None, None) if version == Version::Http10 => None,
+        _ => return Err(Malformed::Host),
+    };
+    let named = match (host, authority) {
+        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+            return Err(Malformed::Host);
+        }
+        (Some(host), _) => host,
+        (None, authority) => authority.unwrap_or_default(),
+    };
+    is_host(named).then_some(named).ok_or(Malformed::Host)
+}
+
+/// Bytes of a host name or address with an optional port, or nothing. What it means is the router's to say.
+fn is_host(value: &[u8]) -> bool {
+    let (name, port) = match value {
+        [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {
+            Some(end) => (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default()),
+            None => return false,
+        },
+        _ => value.split_at(value.iter().position(|&byte| byte == b':').unwrap_or(value.len())),
+    };
+    let name_is_legal = match value.first() {
+        Some(b'[') => {
+            !name.is_empty()
+                && name.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        }
+        _ => name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')),
+    };
+    let port_is_legal = match port {
+        [] => true,
+        // A port alone names no host.
+        [b':', digits @ ..] => !name.is_empty() && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    name_is_legal && port_is_legal && name.len() <= MAX_HOST
+}
+
+/// A byte of a token, such as a connection option (RFC 9110 section 5.6.2).
+fn is_token_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+/// Header fields of one request; twice what the express lane takes.
+pub const MAX_FIELDS: usize = 128;
+/// Options of all `Connection` fields. Pingora refuses ten; nobody sends more than three.
+const MAX_OPTIONS: usize = 8;
+/// Octets of a DNS name in text form (RFC 1035 section 2.3.4) and its final dot.
+const MAX_HOST: usize = 254;
+/// Methods that are refused whatever the policy: one reflects credentials, the other opens tunnels.
+const UNSERVED: [&str; 2] = ["TRACE", "CONNECT"];
+/// The methods named in the `Allow` field when one of them was asked for.
+pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// End-to-end fields that a `Connection` option must not take away: the origin would see another request than we did.
+const PROTECTED: [&str; 9] = [
+    "host",
+    "content-length",
+    "content-type",
+    "authorization",
+    "cookie",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+];
+
+#[cfg(test)]
+mod tests;
