@@ -1,0 +1,185 @@
+//! A client connection that our own loop owns: its socket, its deadline, and what was read and not yet used.
+
+use crate::buffers;
+use crate::deadline::Deadline;
+use crate::lane::wire::Buffer;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A client connection.
+pub struct Conn {
+    /// The socket.
+    pub tcp: TcpStream,
+    /// Who is at its ends.
+    pub info: ConnInfo,
+    /// When what is awaited now comes too late. Shared by everything that this connection's task waits for, since it
+    /// waits for one thing at a time.
+    pub deadline: Deadline,
+    /// What was read and not yet used; `None` when that is nothing.
+    pub input: Option<Box<Buffer>>,
+    /// What was read beyond that, by pingora's lane, and did not fit into the buffer.
+    ahead: Vec<u8>,
+}
+
+/// One client connection, as the lanes see it.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnInfo {
+    /// The socket's other end.
+    pub peer: std::net::SocketAddr,
+    /// Our end.
+    pub local: std::net::SocketAddr,
+    /// Plain or TLS.
+    pub scheme: weir_core::facts::Scheme,
+}
+
+/// Why a socket gives or takes no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The other end has closed.
+    End,
+    /// The connection failed.
+    Fail,
+    /// The deadline has passed.
+    Late,
+}
+
+impl Conn {
+    /// A connection from which nothing was read yet.
+    pub fn new(tcp: TcpStream, info: ConnInfo) -> Self {
+        Self::resume(tcp, info, Vec::new())
+    }
+
+    /// A connection from which `read` was read and not yet used.
+    pub fn resume(tcp: TcpStream, info: ConnInfo, read: Vec<u8>) -> Self {
+        let mut conn = Self { tcp, info, deadline: Deadline::new(), input: None, ahead: read };
+        if !conn.ahead.is_empty() {
+            conn.take_ahead();
+        }
+        conn
+    }
+
+    /// What was read and not yet used.
+    pub fn data(&self) -> &[u8] {
+        self.input.as_deref().map_or(&[], Buffer::data)
+    }
+
+    /// Drops the first `n` bytes of [`data`](Self::data); with the last of them the buffer goes back.
+    pub fn consume(&mut self, n: usize) {
+        if let Some(buffer) = &mut self.input {
+            buffer.consume(n);
+            if buffer.is_empty() {
+                self.input.take().into_iter().for_each(buffers::give);
+            }
+        }
+    }
+
+    /// Reads more, until the deadline. Returns how much.
+    ///
+    /// # Errors
+    /// [`Stop`], also when there is no space left.
+    pub async fn fill(&mut self) -> Result<usize, Stop> {
+        if let Some(buffer) = &mut self.input
+            && buffer.spare().is_empty()
+        {
+            buffer.compact();
+        }
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Moves what was read ahead into the buffer, as much as fits. Returns how much.
+    fn take_ahead(&mut self) -> usize {
+        let buffer = self.input.get_or_insert_with(buffers::take);
+        let space = buffer.spare();
+        let n = space.len().min(self.ahead.len());
+        for (to, from) in space.iter_mut().zip(self.ahead.drain(..n)) {
+            *to = from;
+        }
+        buffer.advance(n);
+        n
+    }
+
+    /// As [`fill`](Self::fill), without making space first.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Stop>> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(match self.take_ahead() {
+                0 => Err(Stop::Fail),
+                n => Ok(n),
+            });
+        }
+        match poll_read_into(&mut self.tcp, &mut self.input, cx) {
+            Poll::Pending if self.deadline.passed(cx) => Poll::Ready(Err(Stop::Late)),
+            polled => polled,
+        }
+    }
+
+    /// Writes all of `bytes`; each write has `stall` to make progress.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<(), Stop> {
+        write_all(&mut self.tcp, &self.deadline, bytes, stall).await
+    }
+}
+
+/// Reads from `stream` behind what `cell` holds. A buffer is borrowed only for a poll that finds bytes, so that a
+/// connection that waits for its next message holds none.
+pub fn poll_read_into(
+    stream: &mut TcpStream,
+    cell: &mut Option<Box<Buffer>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<usize, Stop>> {
+    let mut buffer = cell.take().unwrap_or_else(buffers::take);
+    let mut space = ReadBuf::new(buffer.spare());
+    let polled = Pin::new(stream).poll_read(cx, &mut space);
+    let read = space.filled().len();
+    buffer.advance(read);
+    if buffer.is_empty() {
+        buffers::give(buffer);
+    } else {
+        *cell = Some(buffer);
+    }
+    match ready!(polled) {
+        Ok(()) if read > 0 => Poll::Ready(Ok(read)),
+        Ok(()) => Poll::Ready(Err(Stop::End)),
+        Err(_) => Poll::Ready(Err(Stop::Fail)),
+    }
+}
+
+/// Writes all of `bytes` to `stream`; each write has `stall` to make progress.
+///
+/// # Errors
+/// [`Stop`].
+pub async fn write_all(
+    stream: &mut TcpStream,
+    deadline: &Deadline,
+    mut bytes: &[u8],
+    stall: Duration,
+) -> Result<(), Stop> {
+    let mut armed = false;
+    poll_fn(|cx| {
+        while !bytes.is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, bytes) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Fail)),
+                Poll::Ready(Ok(n)) => {
+                    bytes = bytes.get(n..).unwrap_or_default();
+                    armed = false;
+                }
+                // The deadline is not touched by a write that finds room at once, as nearly all do.
+                Poll::Pending if !armed => {
+                    armed = true;
+                    deadline.set(stall);
+                    let _ = deadline.passed(cx); // takes note of whom to wake
+                    return Poll::Pending;
+                }
+                Poll::Pending if deadline.passed(cx) => return Poll::Ready(Err(Stop::Late)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
+}

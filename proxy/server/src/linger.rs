@@ -1,0 +1,66 @@
+//! Closing a connection whose client is still sending, so that it can read the answer.
+//!
+//! A socket closed with unread bytes sends a reset, and a reset destroys the answer on its way. So we shut our side
+//! down, read and drop what comes for a short while, and then close.
+
+use crate::buffers;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// Closes `stream` in the background: at most [`MOST_TIME`] and [`MOST_BYTES`], and at most [`MOST_AT_ONCE`] at a time.
+/// Beyond that number sockets are closed at once.
+pub fn close(stream: TcpStream) {
+    let Some(place) = Place::take() else { return };
+    tokio::spawn(async move {
+        let _ = tokio::time::timeout(MOST_TIME, drain(stream)).await;
+        drop(place);
+    });
+}
+
+async fn drain(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut left = MOST_BYTES;
+    // Small on purpose: nobody waits for these bytes. Borrowed only while some are there.
+    while stream.readable().await.is_ok() {
+        let mut block = buffers::take_block();
+        let read = stream.try_read(&mut block);
+        buffers::give_block(block);
+        match read {
+            Ok(0) => return,
+            Ok(n) if n >= left => return,
+            Ok(n) => left -= n,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// One of the places for lingering sockets; given back on drop.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        let taken = LINGERING
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < MOST_AT_ONCE).then_some(n + 1));
+        taken.ok().map(|_| Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        LINGERING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sockets of this process that linger now.
+static LINGERING: AtomicUsize = AtomicUsize::new(0);
+/// Most sockets that linger at once.
+const MOST_AT_ONCE: usize = 1024;
+/// Longest time a socket lingers.
+const MOST_TIME: Duration = Duration::from_secs(2);
+/// Most bytes read and dropped of one socket.
+const MOST_BYTES: usize = 16 << 20;
