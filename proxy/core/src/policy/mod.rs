@@ -3,6 +3,7 @@
 //! [`annotations`] is the one table of names, types, defaults and texts.
 
 pub mod annotations;
+pub mod configmap;
 mod limits;
 mod origin;
 pub mod read;
@@ -12,6 +13,7 @@ mod settings;
 pub mod unsupported;
 pub mod value;
 
+pub use configmap::settings;
 pub use limits::{Burst, KeyPart, LimitHeaders, Limits, MAX_WINDOWS, Mode, Modes, Override, Window};
 pub use origin::{Balance, NextUpstream, Origin};
 pub use read::{Prefixes, read};

@@ -157,10 +157,7 @@ impl Reader<'_> {
             self.refusals.push(format!("{} is invalid: {invalid}", name.key));
             "Every path of this object answers 503 until it is mended.".to_owned()
         } else {
-            match row.print(&self.policy) {
-                Some(value) => format!("In force instead: {value}."),
-                None => "It is as if it were not there.".to_owned(),
-            }
+            report::in_force(row.print(&self.policy))
         };
         let message = format!("Expected {}, but {invalid}. {instead}", row.form());
         self.find(name, Severity::Fail, "invalid-value", message);

@@ -54,6 +54,14 @@ pub(super) fn unknown(what: &str, near: Option<&str>) -> String {
     }
 }
 
+/// What holds in the place of a value that cannot be read.
+pub(super) fn in_force(value: Option<String>) -> String {
+    match value {
+        Some(value) => format!("In force instead: {}.", value.chars().take(MAX_SHOWN).collect::<String>()),
+        None => "It is as if it were not there.".to_owned(),
+    }
+}
+
 /// `text` with a capital letter and a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();

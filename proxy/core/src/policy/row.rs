@@ -52,7 +52,7 @@ impl<T> Row<T> {
     }
 
     /// Its name and its aliases.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<T> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 }

@@ -10,6 +10,7 @@ mod number;
 mod origin;
 mod overrides;
 pub(crate) mod period;
+mod trust;
 
 pub use access::{MAX_METHODS, MAX_NETS, MAX_PATHS, Methods, Nets, OptionalNets, Paths};
 pub use limit::{AbsoluteBurst, BurstMultiplier, HeadersWhen, Key, MAX_KEY_PARTS, ModeList, Windows};
@@ -17,8 +18,9 @@ pub use number::{
     BodySize, BufferSize, Count, Flag, HeadSize, InFlight, MAX_BUFFER, MAX_LIMIT, MinRate, OptionalPrefix4,
     OptionalPrefix6, OptionalStatus, Prefix4, Prefix6, Seconds, SecondsOrNone, Status, Tries,
 };
-pub use origin::{HeaderName, LoadBalance, NextOn};
+pub use origin::{LoadBalance, NextOn};
 pub use overrides::{MAX_OVERRIDES, Overrides};
+pub use trust::{ForwardedHeaders, HeaderName, RealIp, ZoneVariable};
 
 use std::borrow::Cow;
 

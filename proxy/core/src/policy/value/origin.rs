@@ -1,7 +1,7 @@
-//! How the origin is chosen and tried, and where addresses come from.
+//! How the origin is chosen and tried.
 
 use super::limit::join;
-use super::{Invalid, Kind, Note, is_token, shown};
+use super::{Invalid, Kind, Note, shown};
 use crate::policy::{Balance, NextUpstream};
 
 /// When another endpoint is tried. Tries and time are left as they are.
@@ -90,26 +90,6 @@ impl Kind for LoadBalance {
             Balance::LeastInFlight => "least_in_flight",
         };
         Some(word.to_owned())
-    }
-}
-
-/// The name of a header.
-pub struct HeaderName;
-
-impl Kind for HeaderName {
-    type Value = String;
-    const FORM: &'static str = "the name of a header";
-
-    fn read(value: &mut String, text: &str) -> Result<Note, Invalid> {
-        if !is_token(text) {
-            return Err(Invalid::Form);
-        }
-        text.clone_into(value);
-        Ok(None)
-    }
-
-    fn print(value: &String) -> Option<String> {
-        Some(value.clone())
     }
 }
 
