@@ -39,6 +39,20 @@ impl Headers for () {
 }
 
 /// Names and values in the order of arrival; for tests and for explanations.
+impl<const N: usize> Headers for [(&str, &str); N] {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.as_slice().visit(name, visit);
+    }
+}
+
+/// As for arrays; a reference, because only a sized type can become a `dyn Headers`.
+impl Headers for &[(&str, &str)] {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        (**self).visit(name, visit);
+    }
+}
+
+/// As for arrays.
 impl Headers for [(&str, &str)] {
     fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
         for (n, value) in self {

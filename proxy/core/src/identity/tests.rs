@@ -1,0 +1,192 @@
+use super::*;
+use crate::facts::Scheme;
+use crate::policy::Trust;
+use ipnet::IpNet;
+use proptest::prelude::*;
+
+fn settings(proxies: &[&str]) -> Settings {
+    let proxies = proxies.iter().map(|net| net.parse().unwrap()).collect();
+    let trust = Trust { address: TrustMode::Address, proxies, ..Trust::default() };
+    Settings { trust, ..Settings::default() }
+}
+
+fn facts<'a>(peer: &str, headers: &'a dyn Headers) -> Facts<'a> {
+    Facts {
+        peer: peer.parse().unwrap(),
+        port: 80,
+        scheme: Scheme::Http,
+        method: "GET",
+        host: b"h",
+        path: b"/",
+        query: b"",
+        content_length: None,
+        head_bytes: 0,
+        headers,
+    }
+}
+
+struct Lines<'a>(&'a [&'a str]);
+
+impl Headers for Lines<'_> {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        if name.eq_ignore_ascii_case("x-forwarded-for") {
+            self.0.iter().for_each(|line| visit(line.as_bytes()));
+        }
+    }
+}
+
+#[track_caller]
+fn check(proxies: &[&str], peer: &str, lines: &[&str], expect: &str) {
+    let lines = Lines(lines);
+    let client = Identification::new(&settings(proxies)).identify(&facts(peer, &lines));
+    assert_eq!(client.address, expect.parse::<IpAddr>().unwrap());
+}
+
+#[test]
+fn an_untrusted_peer_is_the_client_whatever_it_says() {
+    check(&["10.0.0.0/8"], "192.0.2.1", &["198.51.100.7"], "192.0.2.1");
+    check(&[], "192.0.2.1", &["198.51.100.7"], "192.0.2.1");
+    let ignore = Settings { trust: Trust::default(), ..settings(&["0.0.0.0/0"]) };
+    let lines = Lines(&["198.51.100.7"]);
+    let client = Identification::new(&ignore).identify(&facts("192.0.2.1", &lines));
+    assert_eq!((client.address, client.trust), ("192.0.2.1".parse().unwrap(), TrustMode::Ignore));
+}
+
+#[test]
+fn the_first_untrusted_address_from_the_right_is_the_client() {
+    let own = &["10.0.0.0/8"];
+    check(own, "10.1.1.1", &["203.0.113.5"], "203.0.113.5");
+    check(own, "10.1.1.1", &["1.1.1.1, 203.0.113.5, 10.2.2.2"], "203.0.113.5");
+    check(own, "10.1.1.1", &["1.1.1.1,203.0.113.5,10.2.2.2,10.3.3.3"], "203.0.113.5");
+}
+
+#[test]
+fn when_all_are_trusted_the_leftmost_is_the_client() {
+    check(&["10.0.0.0/8"], "10.1.1.1", &["10.9.9.9, 10.2.2.2"], "10.9.9.9");
+    check(&["0.0.0.0/0"], "10.1.1.1", &["6.6.6.6, 203.0.113.5"], "6.6.6.6");
+    check(&["10.0.0.0/8"], "10.1.1.1", &[], "10.1.1.1");
+}
+
+#[test]
+fn later_lines_come_before_earlier_ones() {
+    check(&["10.0.0.0/8"], "10.1.1.1", &["1.1.1.1", "203.0.113.5", "10.2.2.2"], "203.0.113.5");
+    check(&["10.0.0.0/8"], "10.1.1.1", &["203.0.113.5, 10.4.4.4", "", "10.2.2.2"], "203.0.113.5");
+}
+
+#[test]
+fn empty_elements_are_skipped_and_what_is_no_address_ends_the_walk() {
+    let own = &["10.0.0.0/8"];
+    check(own, "10.1.1.1", &[" , ,203.0.113.5 ,, \t"], "203.0.113.5");
+    check(own, "10.1.1.1", &["203.0.113.5, unknown, 10.2.2.2"], "10.2.2.2");
+    check(own, "10.1.1.1", &["203.0.113.5, unknown"], "10.1.1.1");
+    check(own, "10.1.1.1", &["203.0.113.5", "_hidden"], "10.1.1.1");
+    check(own, "10.1.1.1", &["203.0.113.5, 999.1.1.1"], "10.1.1.1");
+    check(own, "10.1.1.1", &["203.0.113.5, fe80::1%eth0"], "10.1.1.1");
+}
+
+#[test]
+fn ports_and_brackets_are_cut_off() {
+    let own = &["10.0.0.0/8"];
+    check(own, "10.1.1.1", &["203.0.113.5:4711"], "203.0.113.5");
+    check(own, "10.1.1.1", &["[2001:db8::5]:4711"], "2001:db8::5");
+    check(own, "10.1.1.1", &["[2001:db8::5]"], "2001:db8::5");
+    check(own, "10.1.1.1", &["2001:db8::5"], "2001:db8::5");
+    check(own, "10.1.1.1", &["203.0.113.5:"], "10.1.1.1");
+    check(own, "10.1.1.1", &["[203.0.113.5]:1"], "10.1.1.1");
+}
+
+#[test]
+fn mapped_addresses_are_ipv4() {
+    check(&["10.0.0.0/8"], "::ffff:10.1.1.1", &["::ffff:203.0.113.5"], "203.0.113.5");
+    check(&["::ffff:10.0.0.0/104"], "10.1.1.1", &["203.0.113.5"], "203.0.113.5");
+    check(&[], "::ffff:192.0.2.1", &[], "192.0.2.1");
+}
+
+/// ingress-nginx's default trusts all of IPv4 and none of IPv6.
+#[test]
+fn all_of_ipv4_is_not_all() {
+    check(&["0.0.0.0/0"], "2001:db8::1", &["6.6.6.6"], "2001:db8::1");
+}
+
+#[test]
+fn another_header_can_be_named_and_under_the_parity_profile_only_its_first_line_counts() {
+    let headers: &[(&str, &str)] =
+        &[("Client-Ip", "198.51.100.1"), ("client-ip", "198.51.100.2"), ("X-Forwarded-For", "6.6.6.6")];
+    let mut settings = settings(&["10.0.0.0/8"]);
+    settings.trust.header = "CLIENT-IP".to_owned();
+    let facts = facts("10.1.1.1", &headers);
+    assert_eq!(Identification::new(&settings).identify(&facts).address.to_string(), "198.51.100.2");
+    settings.profile = Profile::IngressNginx;
+    assert_eq!(Identification::new(&settings).identify(&facts).address.to_string(), "198.51.100.1");
+}
+
+#[test]
+fn a_walk_looks_at_a_bounded_number_of_elements() {
+    let long = "10.2.2.2,".repeat(100_000);
+    check(&["10.0.0.0/8"], "10.1.1.1", &["203.0.113.5", &long], "10.2.2.2");
+    let commas = ",".repeat(100_000);
+    check(&["10.0.0.0/8"], "10.1.1.1", &["203.0.113.5", &commas], "10.1.1.1");
+    let lines = vec!["10.3.3.3"; 1_000];
+    check(&["10.0.0.0/8"], "10.1.1.1", &lines, "10.3.3.3");
+}
+
+/// The walk as one would write it without a thought for cost.
+fn naive(proxies: &[IpNet], peer: IpAddr, lines: &[String]) -> IpAddr {
+    let trusted = |address: &IpAddr| proxies.iter().any(|net| net.contains(address));
+    let all = lines.join(",");
+    let mut client = peer;
+    for element in all.split(',').map(str::trim).filter(|element| !element.is_empty()).rev() {
+        if !trusted(&client) {
+            break;
+        }
+        let Ok(address) = element.parse() else { break };
+        client = address;
+    }
+    client
+}
+
+proptest! {
+    #[test]
+    fn the_walk_agrees_with_the_naive_one(
+        peer in 0_u8..4,
+        lines in prop::collection::vec(
+            prop::collection::vec(prop_oneof![
+                4 => (0_u8..6).prop_map(|last| format!("10.0.0.{last}")),
+                1 => Just("x".to_owned()),
+                1 => Just(String::new()),
+            ], 0..4).prop_map(|elements| elements.join(", ")),
+            0..4,
+        ),
+        trusted in prop::collection::vec(0_u8..6, 0..4),
+    ) {
+        let nets: Vec<String> = trusted.iter().map(|last| format!("10.0.0.{last}/32")).collect();
+        let nets: Vec<&str> = nets.iter().map(String::as_str).collect();
+        let settings = settings(&nets);
+        let peer: IpAddr = format!("10.0.0.{peer}").parse().unwrap();
+        let refs: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let lines_header = Lines(&refs);
+        let mut facts = facts("1.1.1.1", &lines_header);
+        facts.peer = peer;
+        let expect = naive(&settings.trust.proxies, peer, &lines);
+        prop_assert_eq!(Identification::new(&settings).identify(&facts).address, expect);
+    }
+
+    #[test]
+    fn a_set_holds_what_its_blocks_hold(
+        blocks in prop::collection::vec((any::<u32>(), 0_u8..=32), 0..20),
+        address in any::<u32>(),
+        pick in any::<prop::sample::Index>(),
+    ) {
+        let blocks: Vec<IpNet> = blocks.into_iter()
+            .map(|(bits, length)| IpNet::new(std::net::Ipv4Addr::from_bits(bits).into(), length).unwrap())
+            .collect();
+        let set = AddressSet::new(&blocks);
+        let mut addresses = vec![IpAddr::from(std::net::Ipv4Addr::from_bits(address))];
+        if !blocks.is_empty() {
+            addresses.push(blocks[pick.index(blocks.len())].addr());
+        }
+        for address in addresses {
+            prop_assert_eq!(set.contains(address), blocks.iter().any(|block| block.contains(&address)));
+        }
+    }
+}
