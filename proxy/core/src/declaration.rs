@@ -3,6 +3,7 @@
 use crate::finding::ObjectRef;
 use crate::policy::{Policy, Settings};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 /// Everything that is configured, before it is put in order.
@@ -85,6 +86,16 @@ pub struct BackendName {
     pub service: String,
     /// Its port.
     pub port: PortName,
+}
+
+impl fmt::Display for BackendName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace, service, port } = self;
+        match port {
+            PortName::Number(port) => write!(f, "{namespace}/{service}:{port}"),
+            PortName::Name(port) => write!(f, "{namespace}/{service}:{port}"),
+        }
+    }
 }
 
 /// What stands behind a [`BackendName`].

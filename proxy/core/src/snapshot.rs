@@ -1,8 +1,22 @@
 //! One immutable configuration.
 
-use crate::declaration::{BackendName, Declaration};
+mod build;
+mod describe;
+mod plan;
+
+pub use describe::{BackendView, EndpointView, HostView, LimitsView, ObjectView, PathView, SnapshotView};
+pub(crate) use plan::{KeyPlan, Label, Plan, Planned, Scope};
+
+use crate::account::ObjectCounters;
+use crate::backend::Backend;
+use crate::declaration::{BackendName, Declaration, PathKind};
 use crate::finding::{Finding, ObjectRef};
+use crate::identity::{AddressSet, Identification};
 use crate::policy::{Policy, Settings};
+use crate::route::Routes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weir_limits::Seed;
 
 /// One immutable configuration, ready to admit requests.
 #[derive(Debug)]
@@ -11,26 +25,120 @@ pub struct Snapshot {
     pub settings: Settings,
     /// What is wrong with the objects it was made of.
     pub findings: Vec<Finding>,
+    identification: Identification,
+    block: AddressSet,
+    routes: Routes<Arc<Location>>,
+    /// In the order in which they win conflicts, and then the default backend's.
+    owners: Vec<Arc<Owner>>,
+    backends: BTreeMap<BackendName, Arc<Backend>>,
+    /// Takes what no host takes.
+    default: Option<Arc<Location>>,
+    unrouted: Arc<ObjectCounters>,
+}
+
+impl Snapshot {
+    /// Puts a declaration in order. `previous` lends what should survive: counters and endpoint state. Rules get their
+    /// identities under `seed`, which must be the limiter's.
+    pub fn build(declaration: Declaration, previous: Option<&Self>, seed: &Seed) -> Self {
+        build::build(declaration, previous, seed)
+    }
+
+    /// What takes a request for a canonical host and path.
+    #[inline]
+    pub fn find(&self, host: &str, path: &str) -> Option<&Arc<Location>> {
+        self.routes.find(host, path).or(self.default.as_ref())
+    }
+
+    /// All objects that own locations, the default backend included.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Owner>> {
+        self.owners.iter()
+    }
+
+    /// All backends that locations lead to or the declaration names.
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.backends.values()
+    }
+
+    /// A backend by name.
+    pub fn backend(&self, name: &BackendName) -> Option<&Arc<Backend>> {
+        self.backends.get(name)
+    }
+
+    /// Counters for requests that no location took.
+    pub fn unrouted(&self) -> &Arc<ObjectCounters> {
+        &self.unrouted
+    }
+
+    /// The snapshot as it is understood, for people: without secrets, without numbers that move by themselves.
+    pub fn describe(&self) -> SnapshotView {
+        describe::describe(self)
+    }
+
+    pub(crate) fn identification(&self) -> &Identification {
+        &self.identification
+    }
+
+    pub(crate) fn block(&self) -> &AddressSet {
+        &self.block
+    }
 }
 
 /// One path of one Ingress, compiled.
 #[derive(Debug)]
 pub struct Location {
     /// The Ingress.
-    pub object: ObjectRef,
+    pub object: Arc<ObjectRef>,
     /// Host as configured; empty for every host.
     pub host: String,
     /// Path as configured.
     pub path: String,
+    /// How the path is compared.
+    pub kind: PathKind,
     /// Where it leads.
     pub backend: Option<BackendName>,
     /// What its owner wants.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
+    /// Why every request is refused with 503, when it is.
+    pub broken: Option<String>,
+    target: Arc<Backend>,
+    owner: Arc<Owner>,
 }
 
-impl Snapshot {
-    /// Puts a declaration in order. `previous` lends what should survive: counters and endpoint state.
-    pub fn build(declaration: Declaration, _previous: Option<&Self>) -> Self {
-        Self { settings: declaration.settings, findings: Vec::new() }
+impl Location {
+    /// The object that it belongs to, and what all its locations share.
+    pub fn owner(&self) -> &Arc<Owner> {
+        &self.owner
+    }
+
+    /// Where it leads. Without endpoints if it leads nowhere.
+    pub fn target(&self) -> &Arc<Backend> {
+        &self.target
     }
 }
+
+/// An Ingress, and everything that its locations share.
+#[derive(Debug)]
+pub struct Owner {
+    /// Who it is.
+    pub object: Arc<ObjectRef>,
+    /// `metadata.uid`, or empty.
+    pub uid: String,
+    /// What its annotations say.
+    pub policy: Arc<Policy>,
+    counters: Arc<ObjectCounters>,
+    plan: Plan,
+}
+
+impl Owner {
+    /// What was counted for it. The same over snapshots, for as long as the object lives.
+    pub fn counters(&self) -> &Arc<ObjectCounters> {
+        &self.counters
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+#[cfg(test)]
+mod tests;

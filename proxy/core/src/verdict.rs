@@ -120,3 +120,35 @@ pub struct RuleHit {
     /// Whether that refused the request or was only counted.
     pub mode: Mode,
 }
+
+/// Names of the rules: annotations without prefix, and keys of the ConfigMap. The closed list behind a metric label.
+pub mod rule {
+    /// Requests per second.
+    pub const RPS: &str = "limit-rps";
+    /// Requests per minute.
+    pub const RPM: &str = "limit-rpm";
+    /// Requests per hour.
+    pub const RPH: &str = "limit-rph";
+    /// Requests per day.
+    pub const RPD: &str = "limit-rpd";
+    /// Requests per window of any length.
+    pub const WINDOW: &str = "limit-window";
+    /// Requests in flight.
+    pub const CONNECTIONS: &str = "limit-connections";
+    /// Other numbers for some paths.
+    pub const OVERRIDES: &str = "limit-overrides";
+    /// Addresses refused everywhere.
+    pub const BLOCK: &str = "block-cidrs";
+    /// Addresses refused.
+    pub const DENY: &str = "denylist-source-range";
+    /// Addresses allowed.
+    pub const ALLOW: &str = "allowlist-source-range";
+    /// Methods allowed.
+    pub const METHODS: &str = "allow-methods";
+    /// Paths allowed.
+    pub const PATHS: &str = "allow-paths";
+    /// Size of the head.
+    pub const HEAD: &str = "max-header-bytes";
+    /// Size of the body.
+    pub const BODY: &str = "proxy-body-size";
+}

@@ -62,6 +62,14 @@ impl<T> Routes<T> {
         self.host(host).find(path)
     }
 
+    /// All routes, in no order: host, path or pattern as it is compared (`None` for the host's fallback), value.
+    pub fn all(&self) -> impl Iterator<Item = (HostPattern, Option<&str>, &T)> {
+        let names = self.names.iter().map(|(name, host)| (HostPattern::Name(name.clone()), host));
+        let wildcards = self.wildcards.iter().map(|(name, host)| (HostPattern::Wildcard(name.clone()), host));
+        let hosts = names.chain(wildcards).chain([(HostPattern::Every, &self.every)]);
+        hosts.flat_map(|(host, routes)| routes.all().map(move |(path, value)| (host.clone(), path, value)))
+    }
+
     fn host(&self, host: &str) -> &HostRoutes<T> {
         let wildcard = || match host.split_once('.') {
             Some((label, rest)) if !label.is_empty() && !self.wildcards.is_empty() => {
@@ -91,6 +99,14 @@ impl<T> HostRoutes<T> {
             .or_else(|| self.prefixes.longest_by_segment(path.as_bytes()))
             .or_else(|| self.pattern(path))
             .or(self.fallback.as_ref())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Option<&str>, &T)> {
+        let exact = self.exact.iter().map(|(path, value)| (Some(&**path), value));
+        let prefixes = self.prefixes.iter().map(|(path, value)| (std::str::from_utf8(path).ok(), value));
+        let patterns = self.patterns.iter().map(|(pattern, value)| (Some(pattern.as_str()), value));
+        let fallback = self.fallback.iter().map(|value| (None, value));
+        exact.chain(prefixes).chain(patterns).chain(fallback)
     }
 
     fn exact(&self, path: &str) -> Option<&T> {
@@ -180,7 +196,7 @@ impl<T> RoutesBuilder<T> {
 
     /// The routes.
     pub fn build(mut self) -> Routes<T> {
-        let every = self.hosts.remove(&HostPattern::Every).map_or_else(Draft::new, |draft| draft);
+        let every = self.hosts.remove(&HostPattern::Every).unwrap_or_else(Draft::new);
         let mut routes = Routes {
             names: HashMap::with_capacity(self.hosts.len()),
             wildcards: HashMap::new(),

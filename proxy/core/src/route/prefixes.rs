@@ -21,9 +21,9 @@ struct Entry<T> {
 }
 
 impl<T> Prefixes<T> {
-    /// Of two equal prefixes one is kept. Prefixes for [`longest_by_segment`](Self::longest_by_segment) end in `/`.
+    /// Of equal prefixes the first is kept. Prefixes for [`longest_by_segment`](Self::longest_by_segment) end in `/`.
     pub fn new(mut values: Vec<(Box<[u8]>, T)>) -> Self {
-        values.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        values.sort_by(|(a, _), (b, _)| a.cmp(b));
         values.dedup_by(|(a, _), (b, _)| a == b);
         let mut entries: Vec<Entry<T>> = Vec::with_capacity(values.len());
         for (key, value) in values {
@@ -40,9 +40,9 @@ impl<T> Prefixes<T> {
     }
 
     /// Prefixes by segment, written without the slash at the end (empty for `/`), in any order.
-    pub fn by_segment<'a>(values: impl IntoIterator<Item = (&'a str, T)>) -> Self {
+    pub fn by_segment(values: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> Self {
         let key = |path: &str| [path.trim_end_matches('/').as_bytes(), b"/"].concat().into_boxed_slice();
-        Self::new(values.into_iter().map(|(path, value)| (key(path), value)).collect())
+        Self::new(values.into_iter().map(|(path, value)| (key(path.as_ref()), value)).collect())
     }
 
     /// The value of the longest prefix of a path, by segments: `/a/` is one of `/a` and `/a/b`, not of `/ab`.
@@ -55,6 +55,11 @@ impl<T> Prefixes<T> {
     /// The values of all prefixes of a text, the longest first.
     pub fn all_by_byte(&self, text: &[u8]) -> impl Iterator<Item = &T> {
         self.climb(text, End::Here)
+    }
+
+    /// All prefixes and their values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &T)> {
+        self.entries.iter().map(|entry| (&*entry.key, &entry.value))
     }
 
     /// Whether there is none.
