@@ -22,8 +22,8 @@ pub struct Head<'d, 's> {
     pub query: &'d [u8],
     /// The authority asked for; empty when the client named none.
     pub host: &'d [u8],
-    /// Where scheme and authority of a target in absolute-form are, and what stands there when they are cut.
-    pub absolute: Option<Absolute>,
+    /// Where the target stands in the head, with scheme and authority if it is in absolute-form.
+    pub target_span: Range<usize>,
     /// How the end of the body is found.
     pub body: BodyLength,
     /// Whether the client wants the connection to stay.
@@ -34,6 +34,16 @@ pub struct Head<'d, 's> {
     pub upgrades: bool,
     /// The header fields in the order of arrival.
     pub fields: Fields<'d, 's>,
+    sent: &'d [u8], // the target without scheme and authority
+}
+
+impl Head<'_, '_> {
+    /// The target in origin-form (or `*`), byte for byte as sent.
+    pub fn origin_form(&self) -> Vec<u8> {
+        // Only in absolute-form the path may be missing (RFC 9112 sections 3.2.1 and 3.2.4).
+        let root = if self.sent.starts_with(self.path) { &b""[..] } else { self.path };
+        [root, self.sent].concat()
+    }
 }
 
 /// Protocol version of a request.
@@ -52,17 +62,6 @@ pub enum BodyLength {
     Known(u64),
     /// Chunked coding.
     Chunked,
-}
-
-/// A target in absolute-form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absolute {
-    /// Scheme and authority, by position in the head.
-    pub span: Range<usize>,
-    /// What the target lacks without them: `/`, `*` or nothing.
-    pub root: &'static str,
-    /// Whether the head has no `Host`, as HTTP/1.0 allows.
-    pub lacks_host: bool,
 }
 
 /// Header fields as they came.
@@ -169,6 +168,11 @@ pub fn read<'d, 's>(
     if UNSERVED.iter().any(|unserved| method.eq_ignore_ascii_case(unserved)) {
         return Err(Malformed::Method);
     }
+    // The grammar has one blank here.
+    let target_span = method.len() + 1..method.len() + 1 + target.len();
+    if data.get(target_span.clone()) != Some(target.as_bytes()) {
+        return Err(Malformed::Syntax);
+    }
     let version = if version == 0 { Version::Http10 } else { Version::Http11 };
     let fields = Fields(parsed.headers);
     let body = body_length(version, &fields)?;
@@ -183,12 +187,7 @@ pub fn read<'d, 's>(
         path: if path.is_empty() { root(method, query).as_bytes() } else { path },
         query,
         host,
-        absolute: authority.map(|_| Absolute {
-            // The request line is method, blank, target; the rest of the target follows what is cut.
-            span: method.len() + 1..parsed.path.map_or(0, str::len) - target.len() + method.len() + 1,
-            root: if path.is_empty() { root(method, query) } else { "" },
-            lacks_host: fields.values("host").next().is_none(),
-        }),
+        target_span,
         body,
         persistent: options.persistent,
         expects_continue: expects_continue(version, &fields)?,
@@ -196,16 +195,8 @@ pub fn read<'d, 's>(
             && body == BodyLength::Known(0)
             && fields.values("upgrade").next().is_some(),
         fields,
+        sent: target,
     })
-}
-
-/// Takes scheme and authority out of the request line at the front of `data`, so that the target is in origin-form.
-pub fn make_origin_form(data: &mut Vec<u8>, absolute: &Absolute, host: &[u8]) {
-    let host_line = if absolute.lacks_host { [b"Host: ", host, b"\r\n"].concat() } else { Vec::new() };
-    data.splice(absolute.span.clone(), absolute.root.bytes());
-    if let Some(line_end) = memchr::memchr(b'\n', data) {
-        data.splice(line_end + 1..line_end + 1, host_line);
-    }
 }
 
 /// Whether the request line ends in a version that is neither 1.0 nor 1.1.

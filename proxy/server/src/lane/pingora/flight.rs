@@ -1,0 +1,234 @@
+//! One admitted request on its way through pingora: what it needs, and what became of it.
+//!
+//! Shared by the code in front of pingora, the callbacks ([`Gate`](super::gate::Gate)) and the stream. All of them run
+//! in one task, so no lock here is ever waited for.
+
+use super::stream::Returned;
+use crate::clock::Clock;
+use crate::respond::GatewayError;
+use http::HeaderValue;
+use parking_lot::Mutex;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use weir_core::account::{End, UpstreamOutcome};
+use weir_core::backend::{Backend, Pick};
+use weir_core::policy::{Mode, Origin};
+
+/// What forwarding a request takes. Plain data, made when it was admitted.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The socket's other end.
+    pub(crate) peer: SocketAddr,
+    /// Path and query as sent. Pingora sees `/` instead: its parser of targets refuses some that origins take.
+    pub(crate) target: Vec<u8>,
+    /// The authority asked for, for an origin's request that would lack one.
+    pub(crate) host: Vec<u8>,
+    /// What the client may be sent.
+    pub(crate) dialect: Dialect,
+    /// Whether the client waits for `100 Continue` before it sends its body.
+    pub(crate) expects_continue: bool,
+    /// Whether the client asks for another protocol.
+    pub(crate) upgrade: Upgrade,
+    /// Whether the whole request was there when it was admitted.
+    pub(crate) presence: Presence,
+    /// Most bytes of the body, where that is not decided yet, and what happens when there are more.
+    pub(crate) body_limit: Option<(u64, Mode)>,
+    /// How the origin is spoken to.
+    pub(crate) origin: Origin,
+    /// Fields that the origin is told.
+    pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
+    /// Whether header names with `_` pass.
+    pub(crate) underscores: Underscores,
+    /// Fields for the response, by name and value.
+    pub(crate) response_fields: Vec<(&'static str, HeaderValue)>,
+    /// Between two reads of the request body.
+    pub(crate) body_timeout: Duration,
+    /// Between two writes to a client that does not read.
+    pub(crate) write_timeout: Duration,
+}
+
+/// What a client understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// HTTP/1.0: no chunks, no interim responses.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// What becomes of an `Upgrade` field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// It goes to the origin, whose 101 makes the connection a tunnel.
+    Offer,
+    /// It is dropped, as RFC 9110 section 7.8 allows.
+    Drop,
+}
+
+/// Whether a request was received in full before it was forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It was.
+    Whole,
+    /// Some of its body is still to come.
+    Part,
+}
+
+/// What becomes of header names with `_`, which many origins cannot tell from the same names with `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Underscores {
+    /// They pass.
+    Keep,
+    /// They are dropped.
+    Drop,
+}
+
+/// What the client's side of a request did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It stopped sending its body.
+    BodyTimeout,
+    /// Its body is not framed as it should be.
+    MalformedBody,
+    /// Its body is larger than allowed.
+    BodyLimit,
+    /// It stopped reading.
+    WriteTimeout,
+}
+
+/// What is answered here because the origin did not, or must not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The body is larger than allowed.
+    RefuseBody,
+    /// Something went wrong.
+    Error(GatewayError),
+}
+
+/// What became of a request, as far as the callbacks saw it.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    /// Status that pingora sent, or began to send; 0 when it sent none.
+    pub(crate) status: u16,
+    /// Whether it came to its end.
+    pub(crate) end: End,
+    /// The origin's part.
+    pub(crate) upstream: Option<UpstreamOutcome>,
+    /// What is still to be answered.
+    pub(crate) reply: Option<Reply>,
+    /// Whether the body was larger than a limit that is only observed.
+    pub(crate) over_observed_limit: bool,
+    /// What the client did wrong.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// One admitted request on its way through pingora.
+pub(crate) struct Flight {
+    /// What it needs.
+    pub(crate) plan: Plan,
+    backend: Arc<Backend>,
+    clock: Clock,
+    entered: AtomicBool,
+    continued: AtomicBool,
+    upgraded: AtomicBool,
+    story: Mutex<Story>,
+    returned: Mutex<Option<Returned>>,
+}
+
+impl Flight {
+    /// A request that may go to the endpoints of `backend`.
+    pub(crate) fn new(plan: Plan, backend: Arc<Backend>, clock: Clock) -> Arc<Self> {
+        let continued = AtomicBool::new(!plan.expects_continue);
+        Arc::new(Self {
+            plan,
+            backend,
+            clock,
+            entered: AtomicBool::new(false),
+            continued,
+            upgraded: AtomicBool::new(false),
+            story: Mutex::default(),
+            returned: Mutex::new(None),
+        })
+    }
+
+    /// Monotonic time, for endpoints.
+    pub(crate) fn now(&self) -> weir_limits::Instant {
+        self.clock.now()
+    }
+
+    /// The next endpoint, none of `tried`.
+    pub(crate) fn pick(&self, tried: &[SocketAddr]) -> Option<Pick> {
+        self.backend.pick(self.now(), self.plan.origin.balance, fastrand::u64(..), tried).ok()
+    }
+
+    /// Changes the story.
+    pub(crate) fn tell<T>(&self, change: impl FnOnce(&mut Story) -> T) -> T {
+        change(&mut self.story.lock())
+    }
+
+    /// The story, at its end.
+    pub(crate) fn take_story(&self) -> Story {
+        std::mem::take(&mut *self.story.lock())
+    }
+
+    /// The client's side did something wrong. Only the first thing counts.
+    pub(crate) fn note(&self, fault: Fault) {
+        self.tell(|story| story.fault.get_or_insert(fault).to_owned());
+    }
+
+    /// The request has reached the callbacks: what pingora writes from now on is meant.
+    pub(crate) fn enter(&self) {
+        self.entered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request has reached the callbacks.
+    pub(crate) fn has_entered(&self) -> bool {
+        self.entered.load(Ordering::Relaxed)
+    }
+
+    /// The client was told to send its body.
+    pub(crate) fn go_on(&self) {
+        self.continued.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client waits for leave to send its body.
+    pub(crate) fn awaits_continue(&self) -> bool {
+        !self.continued.load(Ordering::Relaxed)
+    }
+
+    /// The connection is a tunnel now.
+    pub(crate) fn upgrade(&self) {
+        self.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is a tunnel.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// Takes the connection back from the stream that was lent to pingora.
+    pub(crate) fn give_back(&self, returned: Returned) {
+        *self.returned.lock() = Some(returned);
+    }
+
+    /// The connection, once pingora is done with it.
+    pub(crate) fn take_back(&self) -> Option<Returned> {
+        self.returned.lock().take()
+    }
+
+    /// What carries `self` through pingora to [`Flight::of`].
+    pub(crate) fn digest(self: &Arc<Self>) -> ProxyDigest {
+        ProxyDigest::new(
+            Box::new(http::Response::new(()).into_parts().0.into()),
+            Some(Box::new(self.clone())),
+        )
+    }
+
+    /// The flight that `digest` carries.
+    pub(crate) fn of(digest: &ProxyDigest) -> Option<&Arc<Self>> {
+        digest.user_data.as_ref()?.downcast_ref()
+    }
+}
