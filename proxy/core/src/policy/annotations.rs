@@ -32,8 +32,7 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         heritage: Heritage::Weir,
         on_invalid: OnInvalid::Default,
         summary: "Burst of every window in requests, instead of the multiplier.",
-        details: "A client not seen for a while gets so many requests at once, and one more. `0` lets one request at a \
-                  time pass.",
+        details: "A client not seen for a while gets so many requests at once, and one more. `0` lets requests pass only evenly spaced.",
         good: "20",
         bad: "-1",
         field: field!(AbsoluteBurst => limits.burst),

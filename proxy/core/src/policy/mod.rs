@@ -6,6 +6,7 @@ pub mod annotations;
 pub mod configmap;
 mod limits;
 mod origin;
+pub mod pages;
 pub mod read;
 mod report;
 pub mod row;
