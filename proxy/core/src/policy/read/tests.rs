@@ -256,3 +256,17 @@ fn a_long_value_is_cut_in_findings() {
     let (_, findings) = read_pairs(&[("weir.dev/limit-window", &format!("1/m,{}", "x".repeat(5000)))]);
     assert!(findings[0].message.len() < 500, "{}", findings[0]);
 }
+
+#[test]
+fn a_policy_can_be_shown() {
+    let (policy, _) = read_pairs(&[
+        ("weir.dev/limit-window", "300/10m"),
+        ("weir.dev/limit-key", "header:X-Key"),
+        ("whitelist-source-range", "10.0.0.0/8"),
+        ("proxy-read-timeout", "120"),
+    ]);
+    let shown = serde_saphyr::to_string(&policy).unwrap();
+    for part in ["period: 10m", "header: x-key", "- 10.0.0.0/8", "read_timeout: 2m", "multiplier: 5"] {
+        assert!(shown.contains(part), "{part}:\n{shown}");
+    }
+}

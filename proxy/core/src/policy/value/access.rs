@@ -2,6 +2,7 @@
 
 use super::limit::join;
 use super::{Invalid, Kind, Lines, Note, is_token, shown};
+use crate::canonical::is_canonical_path;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 
@@ -98,13 +99,13 @@ pub struct Paths;
 
 impl Kind for Paths {
     type Value = Option<Vec<String>>;
-    const FORM: &'static str = "up to 64 path prefixes, separated by commas, such as `/api, /static`, each as plain as \
-                                after decoding: no `%`, `?`, `#`, `\\`, `//`, `.` or `..` segment";
+    const FORM: &'static str = "up to 64 path prefixes, separated by commas, such as `/api, /static`, each in \
+                                canonical form: absolute, no `//`, no dot segments, percent-encoded only where it must be";
 
     fn read(value: &mut Self::Value, text: &str) -> Result<Note, Invalid> {
         let mut paths: Vec<String> = Vec::new();
         for part in list(text, MAX_PATHS)? {
-            let path = plain_path(part).ok_or_else(|| Invalid::Part(shown(part)))?;
+            let path = path_prefix(part).ok_or_else(|| Invalid::Part(shown(part)))?;
             if !paths.contains(&path) {
                 paths.push(path);
             }
@@ -118,15 +119,14 @@ impl Kind for Paths {
     }
 }
 
-/// A path prefix by segments that is its own canonical form. A slash at the end means the same as none.
-pub(super) fn plain_path(text: &str) -> Option<String> {
-    let rest = text.strip_prefix('/').filter(|_| text.len() <= MAX_PATH)?;
-    if text.bytes().any(|b| !b.is_ascii_graphic() || b"%?#\\".contains(&b)) {
+/// A path prefix by segments, which must be in canonical form as it is written: what would be read as something else,
+/// such as `/a/..`, is a mistake here. A slash at the end means the same as none.
+pub(super) fn path_prefix(text: &str) -> Option<String> {
+    if text.len() > MAX_PATH || !is_canonical_path(text.as_bytes()) {
         return None;
     }
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let odd = |segment: &str| matches!(segment, "" | "." | "..");
-    if !rest.is_empty() && rest.split('/').any(odd) { None } else { Some(format!("/{rest}")) }
+    let prefix = text.strip_suffix('/').filter(|rest| !rest.is_empty());
+    Some(prefix.unwrap_or(text).to_owned())
 }
 
 /// The elements of a list, without the white space around them.

@@ -1,10 +1,10 @@
 //! Other numbers for some paths: a list in YAML.
 
-use super::access::plain_path;
+use super::access::path_prefix;
 use super::number::{self, BodySize};
 use super::{Invalid, Kind, Lines, Note, shown};
 use crate::policy::{BodyLimit, Override};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::num::{NonZeroU32, NonZeroU64};
 
 /// Other numbers for some paths.
@@ -12,8 +12,8 @@ pub struct Overrides;
 
 impl Kind for Overrides {
     type Value = Vec<Override>;
-    const FORM: &'static str = "a YAML list of up to 64 `{path, rps, rpm, rph, connections, body}` with different plain \
-                                paths, positive whole numbers and at least one of them each, such as \
+    const FORM: &'static str = "a YAML list of up to 64 `{path, rps, rpm, rph, connections, body}` with different \
+                                canonical paths, positive whole numbers and at least one of them each, such as \
                                 `[{path: /login, rpm: 10}, {path: /upload, body: 64m}]`";
     const LINES: Lines = Lines::Many;
 
@@ -23,6 +23,10 @@ impl Kind for Overrides {
         }
         let written: Vec<Written> =
             serde_saphyr::from_str_with_options(text, options()).map_err(|error| structure(&error))?;
+        if written.is_empty() && text.trim() != "[]" {
+            // A comment, a `~` or nothing but space is an empty list to YAML. Nobody means that.
+            return Err(Invalid::Form);
+        }
         if written.len() > MAX_OVERRIDES {
             return Err(Invalid::TooMany(MAX_OVERRIDES));
         }
@@ -49,16 +53,26 @@ impl Kind for Overrides {
 #[serde(deny_unknown_fields)]
 struct Written {
     path: String,
+    #[serde(default, deserialize_with = "present")]
     rps: Option<NonZeroU64>,
+    #[serde(default, deserialize_with = "present")]
     rpm: Option<NonZeroU64>,
+    #[serde(default, deserialize_with = "present")]
     rph: Option<NonZeroU64>,
+    #[serde(default, deserialize_with = "present")]
     connections: Option<NonZeroU32>,
+    #[serde(default, deserialize_with = "present")]
     body: Option<String>,
+}
+
+/// A number that is named has a value: `rps:` with nothing behind it is a mistake, not a limit left out.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 impl Written {
     fn check(self) -> Result<Override, Invalid> {
-        let path = plain_path(&self.path).ok_or_else(|| Invalid::Part(shown(&self.path)))?;
+        let path = path_prefix(&self.path).ok_or_else(|| Invalid::Part(shown(&self.path)))?;
         if [self.rps, self.rpm, self.rph].into_iter().flatten().any(|n| n.get() > number::MAX_LIMIT) {
             return Err(Invalid::Range);
         }
@@ -77,7 +91,7 @@ impl Written {
     }
 }
 
-/// As flow YAML. Plain paths may hold what ends a plain scalar there, so they are quoted.
+/// As flow YAML. Paths may hold what ends a plain scalar there, so they are quoted.
 fn print(one: &Override) -> String {
     let mut text = format!("{{path: '{}'", one.path.replace('\'', "''"));
     let mut number = |name: &str, number: Option<String>| {
