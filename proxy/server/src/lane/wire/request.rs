@@ -1,6 +1,8 @@
 use std::mem::MaybeUninit;
 use std::net::Ipv6Addr;
 
+use weir_core::canonical::is_canonical_path;
+
 use super::fields::{BareLineEnd, FieldKind, FieldLine, FieldLines, Values, decimal, kind_of, values};
 use super::{CAP, Edits, Persistence, Span, Treat};
 
@@ -27,7 +29,7 @@ pub enum Why {
     Method,
     /// The target is not in origin-form, or has a byte outside 0x21 to 0x7e or one of `"`, `#`, `<`, `>`, `\`, backquote.
     Target,
-    /// The path has `%`, an empty segment, `.` or `..`: the router must make it canonical first.
+    /// The path is not [canonical](is_canonical_path) as it stands, so the router would read another one.
     Path,
     /// No Host, more than one, or one that is not plainly a host with an optional port.
     Host,
@@ -185,7 +187,7 @@ pub struct RequestHead {
     pub method: Method,
     /// The whole target: path and query.
     pub target: Span,
-    /// The path, from its `/` up to the query. Canonical: no `%`, no empty, `.` or `..` segment.
+    /// The path, from its `/` up to the query. [Canonical](is_canonical_path) as it stands.
     pub path: Span,
     /// The query without its `?`. Empty when there is none; `path` and `target` tell a bare `?` from none.
     pub query: Span,
@@ -265,14 +267,10 @@ fn read(data: &[u8]) -> Result<Option<RequestHead>, Why> {
     let (Some(method), Some(target), Some(1)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Why::Version);
     };
-    let (method_name, method) = (method, Method::from_name(method).ok_or(Why::Method)?);
-    let path_len = canonical_path(target.as_bytes())?;
+    let method = Method::from_name(method).ok_or(Why::Method)?;
+    let path_len = path_length(target.as_bytes())?;
     let lines = FieldLines::new(data, head, parsed.headers).ok_or(Why::LineEnd)?;
     let first_line = lines.first_line();
-    // Exactly this and CRLF: with a bare LF the line would be a byte shorter.
-    if first_line.len() != method_name.len() + " ".len() + target.len() + " HTTP/1.1\r\n".len() {
-        return Err(Why::LineEnd);
-    }
     let fields = Fields::read(data, lines)?;
     let content_length = fields.content_length.unwrap_or(0);
     if head + content_length > CAP {
@@ -359,7 +357,7 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Option<()> {
 }
 
 /// Checks a target in origin-form and returns the length of its path.
-fn canonical_path(target: &[u8]) -> Result<usize, Why> {
+fn path_length(target: &[u8]) -> Result<usize, Why> {
     // Without an early exit, so that the compiler need not branch on every byte.
     let plain = target.iter().fold(true, |all, &byte| all & TARGET_BYTES[usize::from(byte)]);
     if target.first() != Some(&b'/') || !plain {
@@ -367,23 +365,10 @@ fn canonical_path(target: &[u8]) -> Result<usize, Why> {
     }
     let path_len = memchr::memchr(b'?', target).unwrap_or(target.len());
     let path = target.get(..path_len).unwrap_or_default();
-    if memchr::memchr(b'%', path).is_some() {
+    if !is_canonical_path(path) {
         return Err(Why::Path);
     }
-    for slash in memchr::memchr_iter(b'/', path) {
-        match path.get(slash + 1..).unwrap_or_default() {
-            [b'/', ..] => return Err(Why::Path),
-            segment @ [b'.', ..] if is_dot_segment(segment) => return Err(Why::Path),
-            _ => {}
-        }
-    }
     Ok(path_len)
-}
-
-/// Whether a path goes on with the segment `.` or `..`. Some origins take parameters (`..;a=b`) off first.
-fn is_dot_segment(path: &[u8]) -> bool {
-    let behind = path.strip_prefix(b"..").or_else(|| path.strip_prefix(b"."));
-    behind.is_some_and(|behind| matches!(behind.first(), None | Some(b'/' | b';')))
 }
 
 /// A host name, IPv4 address or bracketed IPv6 address, with an optional port; no empty label, no userinfo.
@@ -408,17 +393,11 @@ fn is_plain_host(value: &[u8]) -> bool {
 }
 
 fn is_plain_name(name: &[u8]) -> bool {
-    let mut previous = b'.';
-    for &byte in name {
-        if !(byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_')
-            || (byte == b'.' && previous != b'.'))
-        {
-            return false;
-        }
-        previous = byte;
-    }
-    previous != b'.' && name.len() <= MAX_HOST_NAME
+    let is_label = |label: &[u8]| {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (1..=MAX_LABEL).contains(&label.len()) && label.iter().all(plain)
+    };
+    name.len() <= MAX_HOST_NAME && name.split(|&byte| byte == b'.').all(is_label)
 }
 
 /// `text` in front of the first `mark`, and from it on.
@@ -458,6 +437,9 @@ const MAX_MARKS: usize = 24;
 
 /// Octets of a DNS name in text form (RFC 1035, section 2.3.4).
 const MAX_HOST_NAME: usize = 253;
+
+/// Octets of one label (RFC 1035, section 2.3.4).
+const MAX_LABEL: usize = 63;
 
 /// A body that needs ten digits is no body for this lane.
 const MAX_LENGTH_DIGITS: usize = 9;

@@ -1,5 +1,7 @@
 //! Sound and damaged messages by the ten thousand, from a seed: `WEIR_WIRE_SEEDS=7..8` runs those seeds instead.
 
+use std::borrow::Cow;
+
 use super::*;
 
 /// Every accepted request is read by the second parser to the same effect, and was `Partial` at every cut; every
@@ -71,6 +73,10 @@ fn check_request(data: &[u8], rng: &mut fastrand::Rng, seed: u64) -> u64 {
     assert_eq!(head.fields, expected.head.fields.len(), "{}", shown());
     let path_and_query = expected.target.split_once('?').unwrap_or((&expected.target, ""));
     assert_eq!((head.path.text(data), head.query.text(data)), path_and_query, "{}", shown());
+    // The core reads host and path as they stand, and refuses neither.
+    let path = weir_core::canonical::path(head.path.of(data));
+    assert!(matches!(path, Ok(Cow::Borrowed(path)) if path == head.path.text(data)), "{}", shown());
+    assert!(weir_core::canonical::host(head.host.of(data)).is_ok(), "{}", shown());
     for (name, ..) in &expected.head.fields {
         let of_name = expected.head.fields.iter().filter(|field| field.0 == *name);
         assert!(head.values(data, name).eq(of_name.map(|field| &field.1[..])), "{name}, {}", shown());
@@ -136,7 +142,8 @@ pub(super) fn assert_some(compared: u64, of: u64) {
 pub(super) fn request(rng: &mut fastrand::Rng) -> Vec<u8> {
     let pick = |rng: &mut fastrand::Rng, from: &[&str]| from[rng.usize(..from.len())].to_string();
     let method = pick(rng, &["GET", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
-    let target = pick(rng, &["/", "/a", "/a/b.c/", "/a?b=%20&c", "/...", "/a;b", "/?", "/a/b?/../x"]);
+    let target =
+        pick(rng, &["/", "/a", "/a/b.c/", "/a?b=%20&c", "/...", "/a;b", "/a%20b", "/?", "/a/b?/../x"]);
     let body = vec![b'x'; rng.usize(..20)];
     let mut fields = vec![format!("Host: {}", pick(rng, &["a", "a.b:80", "[::1]:8080", "A_b-c.example"]))];
     match body.len() {
@@ -249,6 +256,12 @@ pub(super) const REQUEST_PARTS: &[&str] = &[
     "/../",
     "/./",
     "%2e",
+    "%2F",
+    "%20",
+    "..%2F",
+    ";",
+    "..",
+    "[",
     "?",
     "http://a",
     ":80",

@@ -69,15 +69,8 @@ pub(super) fn request(data: &[u8]) -> Option<Request> {
     if !target.chars().all(|c| c.is_ascii_graphic() && !"\"#<>\\`".contains(c)) {
         return None;
     }
-    let mut segments = target.split('?').next()?.split('/').peekable();
-    if segments.next() != Some("") || segments.peek().is_none() {
+    if !is_canonical(target.split('?').next()?) {
         return None;
-    }
-    while let Some(segment) = segments.next() {
-        let odd = segment.is_empty() && segments.peek().is_some();
-        if odd || segment.contains('%') || [".", ".."].contains(&segment.split(';').next()?) {
-            return None;
-        }
     }
     if head.fields.len() > 64 || head.fields.iter().filter(|field| is_marked(&field.0)).count() > 24 {
         return None;
@@ -107,6 +100,37 @@ pub(super) fn request(data: &[u8]) -> Option<Request> {
     }
     let (method, target, host) = (method.to_string(), target.to_string(), host.clone());
     Some(Request { head, method, target, host, content_length, close })
+}
+
+/// What routes are compared with: percent-encodings only where they are needed, no segment that means another one,
+/// not even to an origin that decodes slashes or cuts parameters off.
+fn is_canonical(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/') else { return false };
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        if c == '%' {
+            let Some(hex) = rest.get(1..3) else { return false };
+            let Ok(byte) = u8::from_str_radix(hex, 16) else { return false };
+            let c = char::from(byte);
+            let needless = c.is_ascii_alphanumeric() || "-._~".contains(c);
+            if hex.contains(|c: char| !c.is_ascii_digit() && !('A'..='F').contains(&c))
+                || needless
+                || c.is_ascii_control()
+                || c == '\\'
+            {
+                return false;
+            }
+            rest = &rest[3..];
+        } else if c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c) {
+            rest = &rest[1..];
+        } else {
+            return false;
+        }
+    }
+    let dots = |part: &str| [".", ".."].contains(&part.split(';').next().unwrap_or_default());
+    !segments.starts_with('/')
+        && !segments.contains("//")
+        && !segments.split('/').any(|segment| segment.split("%2F").any(dots))
 }
 
 fn is_marked(name: &str) -> bool {

@@ -62,7 +62,8 @@ fn takes_paths_that_only_look_odd() {
         "/?",
         "/a?b?c",
         "/a;b=c",
-        "/?/../%zz//",
+        "/?/../%zz//[{|}]",
+        "/%20/%2F/%C3%A4",
         "/~a!$&'()*+,=:@",
     ] {
         let data = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
@@ -107,7 +108,14 @@ fn declines_by_rule() {
         (target("/a?\""), Why::Target),
         (target("/<a>"), Why::Target),
         (target("/`"), Why::Target),
-        (target("/a%20b"), Why::Path),
+        (target("/a%41b"), Why::Path),
+        (target("/a%2fb"), Why::Path),
+        (target("/a%00b"), Why::Path),
+        (target("/a%5Cb"), Why::Path),
+        (target("/%2e%2e/b"), Why::Path),
+        (target("/..%2Fb"), Why::Path),
+        (target("/a|b"), Why::Path),
+        (target("/a[b]"), Why::Path),
         (target("/%"), Why::Path),
         (target("//"), Why::Path),
         (target("/a//b?c"), Why::Path),
@@ -143,6 +151,7 @@ fn declines_by_rule() {
         (host("[]"), Why::Host),
         (host("a%41"), Why::Host),
         (host(&format!("a{}", ".bcd".repeat(64))), Why::Host),
+        (host(&"a".repeat(64)), Why::Host),
         // Rule 5: fields that need more than this lane.
         (get_with("Transfer-Encoding: chunked\r\n"), Why::TransferEncoding),
         (get_with("TE: trailers\r\n"), Why::Te),
@@ -178,6 +187,7 @@ fn declines_by_rule() {
 
 #[test]
 fn the_bounds_are_exact() {
+    assert_eq!((ROOM, CAP, MAX_REQUEST_FIELDS), (1024, 16 * 1024, 64));
     // Fields.
     let fields = |n: usize| get_with(&"A: b\r\n".repeat(n - 1));
     assert_eq!(taken(&fields(MAX_REQUEST_FIELDS)).fields, MAX_REQUEST_FIELDS);

@@ -109,6 +109,7 @@ fn a_closing_response_says_so() {
 
 #[test]
 fn the_bounds_are_exact() {
+    assert_eq!(MAX_RESPONSE_FIELDS, 128);
     let fault = |data: &[u8]| match read_response(data, Method::Get) {
         ResponseReading::Bad(fault) => Some(fault),
         _ => None,
