@@ -69,6 +69,11 @@ impl Engine {
         self.current.load_full()
     }
 
+    /// The configuration in force, borrowed: for a glance during a request.
+    pub fn current(&self) -> impl std::ops::Deref<Target = Arc<Snapshot>> + use<> {
+        self.current.load()
+    }
+
     /// How full the limiter's tables are, and what came of it.
     pub fn limiter_stats(&self) -> Stats {
         self.limiter.stats()

@@ -4,12 +4,12 @@ use crate::lane::wire::Buffer;
 use std::cell::RefCell;
 
 /// An empty buffer.
-pub fn take() -> Box<Buffer> {
-    HEADS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::new(Buffer::new()))
+pub fn take() -> Buffer {
+    HEADS.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Gives a buffer back; what it held is dropped.
-pub fn give(mut buffer: Box<Buffer>) {
+pub fn give(mut buffer: Buffer) {
     buffer.reset();
     HEADS.with_borrow_mut(|free| keep(free, buffer));
 }
@@ -52,7 +52,7 @@ const BLOCK: usize = 64 * 1024;
 const TEXT: usize = 1024;
 
 thread_local! {
-    static HEADS: RefCell<Vec<Box<Buffer>>> = const { RefCell::new(Vec::new()) };
+    static HEADS: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
     static BLOCKS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
     static TEXTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }

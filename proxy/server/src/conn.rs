@@ -20,7 +20,7 @@ pub struct Conn {
     /// waits for one thing at a time.
     pub deadline: Deadline,
     /// What was read and not yet used; `None` when that is nothing.
-    pub input: Option<Box<Buffer>>,
+    pub input: Option<Buffer>,
     /// What was read beyond that, by pingora's lane, and did not fit into the buffer.
     ahead: Vec<u8>,
 }
@@ -64,7 +64,7 @@ impl Conn {
 
     /// What was read and not yet used.
     pub fn data(&self) -> &[u8] {
-        self.input.as_deref().map_or(&[], Buffer::data)
+        self.input.as_ref().map_or(&[], Buffer::data)
     }
 
     /// Drops the first `n` bytes of [`data`](Self::data); with the last of them the buffer goes back.
@@ -129,7 +129,7 @@ impl Conn {
 /// connection that waits for its next message holds none.
 pub fn poll_read_into(
     stream: &mut TcpStream,
-    cell: &mut Option<Box<Buffer>>,
+    cell: &mut Option<Buffer>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Stop>> {
     let mut buffer = cell.take().unwrap_or_else(buffers::take);

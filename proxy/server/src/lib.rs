@@ -1,12 +1,20 @@
 //! The library behind the `weir` binary.
 
+pub mod access_log;
 pub mod buffers;
 pub mod clock;
 pub mod conn;
+pub mod connection;
+pub mod counters;
 pub mod deadline;
+pub mod exchange;
 pub mod lane;
 pub mod linger;
 pub mod listen;
 pub mod origin_headers;
 pub mod request_id;
 pub mod respond;
+pub mod server;
+pub mod shared;
+pub mod upstream;
+pub mod worker;

@@ -47,6 +47,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+#[derive(Clone, Copy)]
 enum Port {
     Alone,
     Shared,

@@ -1,4 +1,5 @@
 //! The lanes a request can take on its way to an origin.
 
+pub mod express;
 pub mod pingora;
 pub mod wire;

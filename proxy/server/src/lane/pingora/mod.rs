@@ -19,5 +19,35 @@ mod landing;
 mod stream;
 pub mod strict;
 
+use crate::conn::ConnInfo;
+use crate::exchange::Exchange;
+use crate::shared::Shared;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// The way of requests that the express lane does not take. One per worker.
+pub struct PingoraLane {
+    _shared: Arc<Shared>,
+}
+
+impl PingoraLane {
+    /// A lane without connections to origins yet.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { _shared: shared }
+    }
+
+    /// Forwards one request that was read, judged ([`strict`]) and admitted; `received` begins with its head. Returns
+    /// the connection and what was read behind the request, if the connection stays.
+    pub async fn serve(
+        &self,
+        _tcp: TcpStream,
+        _received: Vec<u8>,
+        _info: ConnInfo,
+        _exchange: Exchange,
+    ) -> Option<(TcpStream, Vec<u8>)> {
+        None // under construction
+    }
+}
+
 #[cfg(test)]
 mod tests;

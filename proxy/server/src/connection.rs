@@ -1,0 +1,329 @@
+//! A client connection from its first byte to its last: heads are read and judged here, requests are admitted here, and
+//! each goes down its lane.
+
+use crate::access_log::Lane;
+use crate::buffers;
+use crate::conn::{Conn, ConnInfo, Stop};
+use crate::exchange::{Exchange, with_date};
+use crate::lane::express::{self, After, WireHeaders};
+use crate::lane::pingora::strict::{self, BodyLength, Head, MAX_FIELDS, Malformed, Version};
+use crate::lane::wire::{CAP, Persistence, RequestHead, RequestReading, read_request};
+use crate::linger;
+use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
+use crate::shared::{Lanes, Shared};
+use crate::worker::Worker;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::net::TcpStream;
+use weir_core::account::End;
+use weir_core::facts::{Facts, Scheme};
+
+/// Serves the requests of one connection until it is over.
+pub async fn serve(tcp: TcpStream, peer: SocketAddr, local: SocketAddr, worker: Arc<Worker>) {
+    let mut conn = Conn::new(tcp, ConnInfo { peer, local, scheme: Scheme::Http });
+    loop {
+        let step = match read_head(&mut conn, &worker.shared).await {
+            Ok(Next::Express(head)) => express(conn, &head, &worker).await,
+            Ok(Next::General { received, len }) => general(conn, received, len, &worker).await,
+            Err(Unread::Quiet) => None,
+            Err(Unread::Answer(error)) => return answer(conn, error, &worker.shared).await,
+        };
+        match step {
+            Some(back) => conn = back,
+            None => return,
+        }
+    }
+}
+
+/// A head that was read.
+enum Next {
+    /// Plain, strict and complete.
+    Express(RequestHead),
+    /// Anything else: what was received, beginning with a head of `len` bytes.
+    General { received: Vec<u8>, len: usize },
+}
+
+/// Why there is no head.
+enum Unread {
+    /// The connection ended between requests, or there is nobody to tell.
+    Quiet,
+    /// The client is told.
+    Answer(GatewayError),
+}
+
+/// Waits for the next request and reads its head: from the first byte to the last in [`Timeouts::head`]
+/// (crate::shared::Timeouts::head), whatever the pieces.
+async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
+    wait_for_request(conn, shared).await?;
+    let mut armed = false;
+    loop {
+        skip_empty_lines(conn);
+        let data = conn.data();
+        let reading = if shared.lanes == Lanes::Auto { read_request(data) } else { RequestReading::Partial };
+        if let RequestReading::Complete(head) = reading {
+            return Ok(Next::Express(head));
+        }
+        if let Some(len) = head_end(data) {
+            if let RequestReading::Decline(why) = reading {
+                shared.counters.declined(why);
+            }
+            let received = data.to_vec();
+            conn.consume(received.len());
+            return Ok(Next::General { received, len });
+        }
+        if data.len() >= CAP {
+            let received = data.to_vec();
+            conn.consume(received.len());
+            return read_long_head(conn, received).await;
+        }
+        if !armed {
+            armed = true;
+            conn.deadline.set(shared.timeouts.head);
+        }
+        conn.fill().await.map_err(late_head)?;
+    }
+}
+
+/// A head that outgrows the buffer. The deadline is set already.
+async fn read_long_head(conn: &mut Conn, mut received: Vec<u8>) -> Result<Next, Unread> {
+    loop {
+        conn.fill().await.map_err(late_head)?;
+        received.extend_from_slice(conn.data());
+        conn.consume(conn.data().len());
+        if let Some(len) = head_end(&received) {
+            return Ok(Next::General { received, len });
+        }
+        if received.len() >= MAX_HEAD {
+            let one_line = !received.contains(&b'\n');
+            return Err(Unread::Answer(if one_line {
+                GatewayError::UriTooLong
+            } else {
+                GatewayError::HeadTooLarge
+            }));
+        }
+    }
+}
+
+fn late_head(stop: Stop) -> Unread {
+    match stop {
+        Stop::Late => Unread::Answer(GatewayError::RequestTimeout),
+        Stop::End | Stop::Fail => Unread::Quiet,
+    }
+}
+
+/// The idle phase: no buffer is held, and the end of the process ends it.
+async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Unread> {
+    if !conn.data().is_empty() {
+        return Ok(());
+    }
+    conn.deadline.set(shared.timeouts.idle);
+    let filled = poll_fn(|cx| match conn.poll_fill(cx) {
+        Poll::Pending if shared.is_draining() => Poll::Ready(Err(Stop::End)),
+        polled => polled,
+    });
+    filled.await.map(|_| ()).map_err(|_| Unread::Quiet)
+}
+
+/// RFC 9112 section 2.2: empty lines in front of a request are ignored.
+fn skip_empty_lines(conn: &mut Conn) {
+    while conn.data().starts_with(b"\r\n") {
+        conn.consume(2);
+    }
+}
+
+/// A request for the express lane.
+async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<Conn> {
+    let shared = &worker.shared;
+    let exchange = {
+        let data = conn.data();
+        let facts = Facts {
+            peer: conn.info.peer.ip(),
+            port: conn.info.local.port(),
+            scheme: conn.info.scheme,
+            method: head.method.name(),
+            host: head.host.of(data),
+            path: head.path.of(data),
+            query: head.query.of(data),
+            content_length: Some(head.content_length as u64).filter(|length| *length > 0),
+            head_bytes: head.head,
+            headers: &WireHeaders { data, head },
+        };
+        Exchange::admit(shared, &facts, Lane::Express)
+    };
+    if exchange.refusal().is_some() {
+        let close = head.persistence == Persistence::Close || shared.is_draining();
+        let then = if close { Then::Close } else { Then::Keep };
+        return refuse(conn, exchange, head.head, head.content_length, then, shared).await;
+    }
+    match express::serve(&mut conn, head, exchange, shared).await {
+        After::Next => Some(conn),
+        After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => None,
+        After::Close => {
+            linger::close(conn.tcp);
+            None
+        }
+        After::Defer(mut exchange) => {
+            exchange.change_lane(Lane::Pingora);
+            let received = conn.data().to_vec();
+            conn.consume(received.len());
+            to_pingora(conn, received, *exchange, worker).await
+        }
+    }
+}
+
+/// A request for pingora's lane. It is judged and admitted here: what is refused never gets there.
+async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
+    let shared = &worker.shared;
+    let (exchange, refused) = match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
+        Err(malformed) => {
+            shared.counters.malformed(malformed);
+            answer(conn, gateway_error(malformed), shared).await;
+            return None;
+        }
+        Ok(head) => {
+            let facts = facts(&conn.info, &head);
+            let exchange = Exchange::admit(shared, &facts, Lane::Pingora);
+            let refused = exchange.refusal().is_some().then(|| (discardable(&head), then(&head, shared)));
+            (exchange, refused)
+        }
+    };
+    match refused {
+        None => to_pingora(conn, received, exchange, worker).await,
+        Some((body, then)) => {
+            // What came behind the head is the body, or the next request.
+            conn = Conn::resume(conn.tcp, conn.info, received.get(len..).unwrap_or_default().to_vec());
+            let (body, then) = body.map_or((0, Then::Close), |body| (body, then));
+            refuse(conn, exchange, 0, body, then, shared).await
+        }
+    }
+}
+
+async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Exchange, worker: &Worker) -> Option<Conn> {
+    let Conn { tcp, info, .. } = conn;
+    // Boxed: it is large, and an idle connection should not pay for it.
+    let (tcp, rest) = Box::pin(worker.pingora.serve(tcp, received, info, exchange)).await?;
+    Some(Conn::resume(tcp, info, rest))
+}
+
+fn facts<'a>(info: &ConnInfo, head: &'a Head<'_, '_>) -> Facts<'a> {
+    Facts {
+        peer: info.peer.ip(),
+        port: info.local.port(),
+        scheme: info.scheme,
+        method: head.method,
+        host: head.host,
+        path: head.path,
+        query: head.query,
+        content_length: match head.body {
+            BodyLength::Known(length) => Some(length),
+            BodyLength::Chunked => None,
+        },
+        head_bytes: head.len,
+        headers: &head.fields,
+    }
+}
+
+/// The bytes of a refused request's body that are read and dropped to keep the connection; `None` when closing it is
+/// better: the body is long, its end is unknown, or the client may not send it at all.
+fn discardable(head: &Head<'_, '_>) -> Option<usize> {
+    match head.body {
+        BodyLength::Known(0) => Some(0),
+        _ if head.expects_continue => None,
+        BodyLength::Known(length) => usize::try_from(length).ok().filter(|length| *length <= MOST_DISCARDED),
+        BodyLength::Chunked => None,
+    }
+}
+
+fn then(head: &Head<'_, '_>, shared: &Shared) -> Then {
+    match head.version {
+        _ if !head.persistent || shared.is_draining() => Then::Close,
+        Version::Http10 => Then::KeepHttp10,
+        Version::Http11 => Then::Keep,
+    }
+}
+
+/// Answers a refused request: its head is the first `head` bytes of the input, and `body` more bytes follow.
+async fn refuse(
+    mut conn: Conn,
+    mut exchange: Exchange,
+    head: usize,
+    body: usize,
+    then: Then,
+    shared: &Shared,
+) -> Option<Conn> {
+    let mut text = buffers::take_text();
+    exchange.outcome.bytes_in = head as u64;
+    exchange.write_refusal(then, &mut text);
+    let sent = conn.write_all(&text, shared.timeouts.write).await;
+    buffers::give_text(text);
+    exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
+    sent.ok()?;
+    conn.consume(head);
+    if then == Then::Close {
+        linger::close(conn.tcp);
+        return None;
+    }
+    discard(&mut conn, body, shared).await.ok().map(|()| conn)
+}
+
+/// Reads and drops `left` bytes.
+async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<(), Stop> {
+    loop {
+        let here = conn.data().len().min(left);
+        conn.consume(here);
+        left -= here;
+        if left == 0 {
+            return Ok(());
+        }
+        conn.deadline.set(shared.timeouts.body);
+        conn.fill().await?;
+    }
+}
+
+/// Tells a client what is wrong with what it sent, and closes.
+async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
+    shared.counters.gateway_error(error);
+    let mut text = buffers::take_text();
+    with_date(shared, |date| {
+        let ask =
+            Ask { accept: Accept::Text, body: BodyPart::Send, then: Then::Close, request_id: None, date };
+        Response::error(error, ask).write_http1(&mut text);
+    });
+    let sent = conn.write_all(&text, shared.timeouts.write).await;
+    buffers::give_text(text);
+    if sent.is_ok() {
+        linger::close(conn.tcp);
+    }
+}
+
+fn gateway_error(malformed: Malformed) -> GatewayError {
+    match malformed {
+        Malformed::FieldCount => GatewayError::HeadTooLarge,
+        Malformed::Version => GatewayError::Version,
+        Malformed::Method | Malformed::TransferCoding => GatewayError::NotImplemented,
+        Malformed::Expect => GatewayError::ExpectationFailed,
+        _ => GatewayError::MalformedRequest,
+    }
+}
+
+/// Where the head at the front of `data` ends, behind its empty line. Bare LF counts as a line end here: what is wrong
+/// must be found to be refused.
+fn head_end(data: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(line) = data.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+        at += line + 1;
+        match data.get(at..) {
+            Some([b'\n', ..]) => return Some(at + 1),
+            Some([b'\r', b'\n', ..]) => return Some(at + 2),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Most bytes of a request head (ingress-nginx takes four buffers of 8 KiB).
+const MAX_HEAD: usize = 32 * 1024;
+/// Most bytes of a refused request's body that are read so that the connection can stay.
+const MOST_DISCARDED: usize = 64 * 1024;

@@ -1,0 +1,264 @@
+//! A request from its verdict to its log line, whichever lane it takes.
+
+use crate::access_log::{Entry, Lane};
+use crate::buffers;
+use crate::clock::Dates;
+use crate::request_id::{RequestId, RequestIds};
+use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
+use crate::shared::Shared;
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+use weir_core::account::{Account, End, Outcome};
+use weir_core::backend::Backend;
+use weir_core::facts::Facts;
+use weir_core::identity::Client;
+use weir_core::policy::Policy;
+use weir_core::ticket::Ticket;
+use weir_core::verdict::{Refusal, Verdict};
+
+/// A request from its verdict to its log line. Dropped before [`end`](Self::end), it counts as aborted by its client:
+/// what happens when its connection's task is cut short.
+pub struct Exchange {
+    shared: Arc<Shared>,
+    held: Held,
+    asked: Asked,
+    client: Client,
+    accept: Accept,
+    id: RequestId,
+    /// What happened so far. The lanes write it as they go.
+    pub outcome: Outcome,
+}
+
+enum Held {
+    Forward(Ticket),
+    Refuse(Refusal),
+    Over,
+}
+
+/// What the client asked for, kept for the log: one scratch space, cut into three.
+struct Asked {
+    text: Vec<u8>,
+    method: usize,
+    host: usize,
+    lane: Lane,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("client", &self.client).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    /// Admits a request: the one place where that happens.
+    pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane) -> Self {
+        let now = shared.clock.now();
+        let (held, client, accept) = match shared.engine.admit(now, facts) {
+            Verdict::Forward(ticket) => {
+                let client = ticket.account().client;
+                (Held::Forward(ticket), client, Accept::Text)
+            }
+            // What body the client likes is asked only where one is ours to write.
+            Verdict::Refuse(refusal) => {
+                let client = refusal.account.client;
+                (Held::Refuse(refusal), client, Accept::of(facts.headers))
+            }
+        };
+        let mut sent = None;
+        facts.headers.visit("x-request-id", &mut |value| sent = sent.or_else(|| RequestId::read(value)));
+        let id = sent.unwrap_or_else(|| IDS.with_borrow_mut(RequestIds::make));
+        Self {
+            shared: shared.clone(),
+            held,
+            asked: Asked::of(facts, lane),
+            client,
+            accept,
+            id,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// The refusal, if it is one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.held {
+            Held::Refuse(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// What it holds, if it was admitted.
+    pub fn ticket(&self) -> Option<&Ticket> {
+        match &self.held {
+            Held::Forward(ticket) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// Where it goes and how, if it was admitted.
+    pub fn route(&self) -> Option<(&Arc<Backend>, &Policy)> {
+        self.ticket().map(|ticket| (ticket.backend(), ticket.policy()))
+    }
+
+    /// Who asks.
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// The id that it carries.
+    pub fn request_id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// Says that the request took another lane than was thought at first.
+    pub fn change_lane(&mut self, lane: Lane) {
+        self.asked.lane = lane;
+    }
+
+    /// The body of an admitted request has turned out to be too large: from now on it is refused.
+    pub fn refuse_body(&mut self) {
+        self.held = match std::mem::replace(&mut self.held, Held::Over) {
+            Held::Forward(ticket) => Held::Refuse(ticket.refuse_body()),
+            held => held,
+        };
+    }
+
+    /// Writes the refusal as HTTP/1.1. Nothing is written when it was admitted.
+    pub fn write_refusal(&mut self, then: Then, out: &mut Vec<u8>) {
+        self.respond(then, |response| response.write_http1(out));
+        self.outcome.bytes_out = out.len() as u64;
+    }
+
+    /// Calls `write` with the refusal as a response, and notes its status.
+    pub fn respond(&mut self, then: Then, write: impl FnOnce(&Response<'_>)) {
+        let Held::Refuse(refusal) = &self.held else { return };
+        let status = with_date(&self.shared, |date| {
+            let response = Response::refusal(refusal, self.ask(then, date));
+            write(&response);
+            response.status()
+        });
+        self.outcome.status = status;
+    }
+
+    /// Writes another answer of our own as HTTP/1.1, and notes its status.
+    pub fn write_error(&mut self, error: GatewayError, then: Then, out: &mut Vec<u8>) {
+        self.respond_error(error, then, |response| response.write_http1(out));
+        self.outcome.bytes_out = out.len() as u64;
+    }
+
+    /// Calls `write` with another answer of our own, and notes its status.
+    pub fn respond_error(&mut self, error: GatewayError, then: Then, write: impl FnOnce(&Response<'_>)) {
+        self.shared.counters.gateway_error(error);
+        with_date(&self.shared, |date| write(&Response::error(error, self.ask(then, date))));
+        self.outcome.status = error.status();
+    }
+
+    fn ask<'a>(&'a self, then: Then, date: &'a [u8]) -> Ask<'a> {
+        let body = BodyPart::of_method(self.asked.method());
+        Ask { accept: self.accept, body, then, request_id: Some(&self.id), date }
+    }
+
+    /// Appends the fields that a response from the origin gets, as HTTP/1.1 lines.
+    pub fn append_response_fields(&self, out: &mut Vec<u8>) {
+        self.for_each_response_field(|name, value| {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        });
+    }
+
+    /// Calls `put` with the fields that a response from the origin gets.
+    pub fn for_each_response_field(&self, mut put: impl FnMut(&'static str, &[u8])) {
+        if let Some(fields) = self.ticket().and_then(Ticket::rate_limit) {
+            put("RateLimit-Policy", fields.policy.as_bytes());
+            put("RateLimit", fields.state.as_bytes());
+        }
+    }
+
+    /// Closes the account and writes the log line.
+    pub fn end(mut self, end: End) {
+        self.outcome.end = end;
+        self.close();
+    }
+
+    fn close(&mut self) {
+        let now = self.shared.clock.now();
+        let account = match std::mem::replace(&mut self.held, Held::Over) {
+            Held::Forward(ticket) => ticket.finish(now, &self.outcome),
+            Held::Refuse(refusal) => {
+                let mut account = refusal.account;
+                account.close(now, &self.outcome);
+                account
+            }
+            Held::Over => return,
+        };
+        self.shared.counters.lane_request(self.asked.lane);
+        self.log(&account, now);
+    }
+
+    fn log(&self, account: &Account, now: weir_limits::Instant) {
+        let entry = Entry {
+            account,
+            outcome: &self.outcome,
+            method: self.asked.method(),
+            host: self.asked.host(),
+            path: self.asked.path(),
+            request_id: Some(&self.id),
+            lane: self.asked.lane,
+            duration: now.saturating_since(account.began),
+        };
+        self.shared.log.write(self.shared.clock.wall(), &entry);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !matches!(self.held, Held::Over) {
+            self.outcome.end = End::ClientAbort;
+            self.close();
+        }
+        buffers::give_text(std::mem::take(&mut self.asked.text));
+    }
+}
+
+impl Asked {
+    fn of(facts: &Facts<'_>, lane: Lane) -> Self {
+        let mut text = buffers::take_text();
+        let mut put = |part: &[u8], most: usize| {
+            text.extend_from_slice(part.get(..most).unwrap_or(part));
+            text.len()
+        };
+        let method = put(facts.method.as_bytes(), MOST_METHOD);
+        let host = put(facts.host, MOST_HOST);
+        put(facts.path, MOST_PATH);
+        Self { text, method, host, lane }
+    }
+
+    fn method(&self) -> &[u8] {
+        self.text.get(..self.method).unwrap_or_default()
+    }
+
+    fn host(&self) -> &[u8] {
+        self.text.get(self.method..self.host).unwrap_or_default()
+    }
+
+    fn path(&self) -> &[u8] {
+        self.text.get(self.host..).unwrap_or_default()
+    }
+}
+
+/// The date that goes with responses made now.
+pub fn with_date<T>(shared: &Shared, use_date: impl FnOnce(&[u8]) -> T) -> T {
+    DATES.with_borrow_mut(|dates| use_date(dates.http(shared.clock.wall())))
+}
+
+/// Most bytes of a method, a host and a path that are kept for the log.
+const MOST_METHOD: usize = 32;
+const MOST_HOST: usize = 255;
+const MOST_PATH: usize = 1024;
+
+thread_local! {
+    static IDS: RefCell<RequestIds> = RefCell::new(RequestIds::new());
+    static DATES: RefCell<Dates> = RefCell::new(Dates::new());
+}

@@ -1,0 +1,296 @@
+//! From a request that is ready to the head of a response: endpoints, connections, retries.
+
+use super::Response;
+use crate::buffers;
+use crate::conn::{self, Conn, Stop};
+use crate::exchange::Exchange;
+use crate::lane::wire::{Buffer, Method, ResponseHead, ResponseReading, read_response};
+use crate::respond::GatewayError;
+use crate::shared::Shared;
+use crate::upstream::pool;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
+use weir_core::account::{UpstreamOutcome, UpstreamResult};
+use weir_core::backend::Pick;
+use weir_core::policy::NextUpstream;
+use weir_core::ticket::Ticket;
+use weir_limits::Instant;
+
+/// A connection to an endpoint, in use.
+pub(super) struct Origin {
+    /// The connection.
+    pub(super) tcp: TcpStream,
+    /// The endpoint; counts this request as in flight.
+    pub(super) pick: Pick,
+}
+
+/// Why there is no response.
+pub(super) enum Failure {
+    /// The client went away.
+    Client,
+    /// No endpoint gave one; this is what the client is told.
+    Origin(GatewayError),
+}
+
+/// Sends the first `request` bytes of `conn.input` to an endpoint and reads the head of its response, on other
+/// endpoints too where the policy says so. `told` becomes what the last endpoint did.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) async fn run(
+    conn: &mut Conn,
+    request: usize,
+    method: Method,
+    exchange: &Exchange,
+    told: &mut Option<UpstreamOutcome>,
+    shared: &Shared,
+) -> Result<Response, Failure> {
+    let Some(ticket) = exchange.ticket() else { return Err(Failure::Origin(GatewayError::Internal)) };
+    let origin = &ticket.policy().origin;
+    let next = &origin.next;
+    let began = shared.clock.now();
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    loop {
+        let now = shared.clock.now();
+        let Ok(pick) = ticket.pick(now, fastrand::u64(..), &tried) else {
+            return Err(Failure::Origin(GatewayError::NoEndpoint));
+        };
+        let address = pick.address;
+        let mut attempt = Attempt { conn: &mut *conn, request, method, origin, shared };
+        let ended = attempt.on(pick).await;
+        let tries = tried.len() as u32 + 1;
+        let mut upstream = UpstreamOutcome {
+            address,
+            tries,
+            status: 0,
+            latency: shared.clock.now().saturating_since(now),
+            result: UpstreamResult::Respond,
+        };
+        let may_repeat = may_repeat(next, method, tries, began, shared.clock.now());
+        match ended {
+            Ok(response) => {
+                upstream.status = response.head.status;
+                *told = Some(upstream);
+                if next.on_status.contains(&response.head.status)
+                    && may_repeat
+                    && has_other(ticket, &tried, address)
+                {
+                    tried.push(address);
+                    buffers::give(response.buffer);
+                    continue;
+                }
+                return Ok(response);
+            }
+            Err(Broken::Client) => {
+                *told = Some(upstream);
+                return Err(Failure::Client);
+            }
+            Err(Broken::Origin { result, sent }) => {
+                upstream.result = result;
+                *told = Some(upstream);
+                let listed = match result {
+                    UpstreamResult::TimeoutConnect | UpstreamResult::TimeoutRead => next.on_timeout,
+                    UpstreamResult::InvalidResponse => next.on_invalid_header,
+                    _ => next.on_error,
+                };
+                // What was never sent can be sent elsewhere, whatever its method.
+                let repeatable = may_repeat || (!sent && within(next, tries, began, shared.clock.now()));
+                if listed && repeatable && has_other(ticket, &tried, address) {
+                    tried.push(address);
+                    continue;
+                }
+                let error = GatewayError::of_upstream(result).unwrap_or(GatewayError::Internal);
+                return Err(Failure::Origin(error));
+            }
+        }
+    }
+}
+
+/// Whether there is an endpoint besides `address` and those of `tried`.
+fn has_other(ticket: &Ticket, tried: &[SocketAddr], address: SocketAddr) -> bool {
+    ticket.backend().addresses().iter().any(|other| *other != address && !tried.contains(other))
+}
+
+/// Whether a request that an endpoint may have seen is sent to another one.
+fn may_repeat(next: &NextUpstream, method: Method, tries: u32, began: Instant, now: Instant) -> bool {
+    (method.idempotent() || next.non_idempotent) && within(next, tries, began, now)
+}
+
+/// Whether there are tries and time left.
+fn within(next: &NextUpstream, tries: u32, began: Instant, now: Instant) -> bool {
+    (next.tries == 0 || tries < next.tries)
+        && (next.timeout.is_zero() || now.saturating_since(began) < next.timeout)
+}
+
+/// Why one endpoint gave no response.
+enum Broken {
+    Client,
+    Origin {
+        result: UpstreamResult,
+        /// Whether it may have seen the request.
+        sent: bool,
+    },
+}
+
+struct Attempt<'a> {
+    conn: &'a mut Conn,
+    request: usize,
+    method: Method,
+    origin: &'a weir_core::policy::Origin,
+    shared: &'a Shared,
+}
+
+impl Attempt<'_> {
+    /// One endpoint. An idle connection may have been closed by the origin while we took it from the pool; then a
+    /// fresh one is tried once, if the request may be repeated.
+    async fn on(&mut self, pick: Pick) -> Result<Response, Broken> {
+        if let Some(tcp) = pool::take(pick.address) {
+            match self.exchange(tcp).await {
+                Ok((tcp, buffer, head)) => {
+                    pick.succeeded();
+                    return Ok(Response { origin: Origin { tcp, pick }, buffer, head });
+                }
+                Err(Stale::Silent) if self.method.idempotent() => {}
+                Err(Stale::Silent) => {
+                    return Err(Broken::Origin { result: UpstreamResult::Reset, sent: true });
+                }
+                Err(Stale::Broken(broken)) => return Err(broken),
+            }
+        }
+        let tcp = match self.connect(pick.address).await {
+            Ok(tcp) => tcp,
+            Err(Stop::End) => return Err(Broken::Client),
+            Err(stop) => {
+                pick.failed(self.shared.clock.now());
+                let result = match stop {
+                    Stop::Late => UpstreamResult::TimeoutConnect,
+                    _ => UpstreamResult::RefuseConnect,
+                };
+                return Err(Broken::Origin { result, sent: false });
+            }
+        };
+        match self.exchange(tcp).await {
+            Ok((tcp, buffer, head)) => {
+                pick.succeeded();
+                Ok(Response { origin: Origin { tcp, pick }, buffer, head })
+            }
+            Err(Stale::Silent) => Err(Broken::Origin { result: UpstreamResult::Reset, sent: true }),
+            Err(Stale::Broken(broken)) => Err(broken),
+        }
+    }
+
+    /// Connects. `Stop::End` says that the client has gone.
+    async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Stop> {
+        self.conn.deadline.set(self.origin.connect_timeout);
+        let mut connecting = pin!(TcpStream::connect(address));
+        poll_fn(|cx| {
+            if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
+                let tcp = connected.map_err(|_| Stop::Fail)?;
+                let _ = tcp.set_nodelay(true);
+                return Poll::Ready(Ok(tcp));
+            }
+            self.watch_client(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Sends the request and reads the head of the response.
+    async fn exchange(&mut self, mut tcp: TcpStream) -> Result<(TcpStream, Buffer, ResponseHead), Stale> {
+        let reset = |sent| Stale::Broken(Broken::Origin { result: UpstreamResult::Reset, sent });
+        let request = self.conn.input.as_ref().and_then(|buffer| buffer.data().get(..self.request));
+        let request = request.ok_or_else(|| reset(false))?;
+        match conn::write_all(&mut tcp, &self.conn.deadline, request, self.origin.send_timeout).await {
+            Ok(()) => {}
+            Err(Stop::Late) => {
+                return Err(Stale::Broken(Broken::Origin {
+                    result: UpstreamResult::TimeoutRead,
+                    sent: true,
+                }));
+            }
+            Err(_) => return Err(Stale::Silent),
+        }
+        self.conn.deadline.set(self.origin.read_timeout);
+        let mut cell: Option<Buffer> = None;
+        loop {
+            let read = poll_fn(|cx| match conn::poll_read_into(&mut tcp, &mut cell, cx) {
+                Poll::Ready(read) => Poll::Ready(read.map_err(|_| None)),
+                Poll::Pending => self.watch_client(cx).map(|stop| Err(Some(stop))),
+            })
+            .await;
+            match read {
+                Ok(_) => {}
+                Err(None) if cell.is_none() => return Err(Stale::Silent),
+                Err(None) => return Err(reset(true)),
+                Err(Some(Stop::Late)) => {
+                    return Err(Stale::Broken(Broken::Origin {
+                        result: UpstreamResult::TimeoutRead,
+                        sent: true,
+                    }));
+                }
+                Err(Some(_)) => return Err(Stale::Broken(Broken::Client)),
+            }
+            while let Some(buffer) = cell.as_mut() {
+                match read_response(buffer.data(), self.method) {
+                    ResponseReading::Complete(head) if head.is_interim() => {
+                        self.pass_interim(buffer, &head).await?;
+                        if buffer.is_empty() {
+                            cell.take().into_iter().for_each(buffers::give);
+                        }
+                    }
+                    ResponseReading::Complete(head) => {
+                        return match cell.take() {
+                            Some(buffer) => Ok((tcp, buffer, head)),
+                            None => Err(reset(true)),
+                        };
+                    }
+                    ResponseReading::Partial => break,
+                    ResponseReading::Bad(_) => {
+                        let result = UpstreamResult::InvalidResponse;
+                        return Err(Stale::Broken(Broken::Origin { result, sent: true }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a 1xx head on to the client and drops it from the buffer.
+    async fn pass_interim(&mut self, buffer: &mut Buffer, head: &ResponseHead) -> Result<(), Stale> {
+        let invalid =
+            || Stale::Broken(Broken::Origin { result: UpstreamResult::InvalidResponse, sent: true });
+        let len = head.edits().apply(buffer, &[]).map_err(|_| invalid())?;
+        let bytes = buffer.data().get(..len).ok_or_else(invalid)?;
+        let stall = self.shared.timeouts.write;
+        self.conn.write_all(bytes, stall).await.map_err(|_| Stale::Broken(Broken::Client))?;
+        buffer.consume(len);
+        self.conn.deadline.set(self.origin.read_timeout);
+        Ok(())
+    }
+
+    fn watch_client(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        watch_client(self.conn, cx)
+    }
+}
+
+/// Why nothing came over a connection.
+enum Stale {
+    /// Closed without a byte of response: if it was idle before, it may have been closed before the request.
+    Silent,
+    Broken(Broken),
+}
+
+/// Waits for the client to go away or the deadline to pass, and takes in what it sends meanwhile: the beginning of its
+/// next request. Never [`Stop::Fail`].
+pub(super) fn watch_client(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Stop> {
+    // With a full buffer there is no telling, and no need: a client that sends so much is there.
+    while conn.input.as_mut().is_none_or(|buffer| !buffer.spare().is_empty()) {
+        match conn::poll_read_into(&mut conn.tcp, &mut conn.input, cx) {
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Stop::End),
+            Poll::Pending => break,
+        }
+    }
+    if conn.deadline.passed(cx) { Poll::Ready(Stop::Late) } else { Poll::Pending }
+}

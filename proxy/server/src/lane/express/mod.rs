@@ -1,0 +1,136 @@
+//! The express lane: a request that is plain, strict and complete, forwarded in the buffers it was read into.
+//!
+//! [`serve`] is the whole way of one such request; the wire code that it calls does no I/O and lives in
+//! [`lane::wire`](crate::lane::wire).
+
+mod attempt;
+mod relay;
+mod splice;
+
+use crate::buffers;
+use crate::conn::{Conn, Stop};
+use crate::exchange::Exchange;
+use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat};
+use crate::origin_headers::{self, ForwardedFor, Inputs};
+use crate::respond::Then;
+use crate::shared::Shared;
+use attempt::Failure;
+use weir_core::account::End;
+use weir_core::facts::Headers;
+use weir_core::policy::{Settings, TrustMode};
+
+/// What becomes of the connection after a request.
+#[derive(Debug)]
+pub enum After {
+    /// It waits for the next one.
+    Next,
+    /// It is over.
+    Close,
+    /// The edits do not fit into the buffer, which is unchanged: pingora's lane takes the request, already admitted.
+    Defer(Box<Exchange>),
+}
+
+/// A request's header fields, looked up in the bytes it was read from.
+pub struct WireHeaders<'a> {
+    /// Those bytes, not edited since.
+    pub data: &'a [u8],
+    /// Where things are in them.
+    pub head: &'a RequestHead,
+}
+
+impl Headers for WireHeaders<'_> {
+    fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
+        self.head.values(self.data, name).for_each(visit);
+    }
+}
+
+/// Forwards an admitted request whose head is at the front of `conn.input`, and its response back.
+pub async fn serve(conn: &mut Conn, head: &RequestHead, mut exchange: Exchange, shared: &Shared) -> After {
+    if receive_body(conn, head, shared).await.is_err() {
+        exchange.end(End::ClientAbort);
+        return After::Close;
+    }
+    let Some(request) = rewrite(conn, head, &exchange, shared) else {
+        return After::Defer(Box::new(exchange));
+    };
+    let close = head.persistence == Persistence::Close || shared.is_draining();
+    let then = if close { Then::Close } else { Then::Keep };
+    exchange.outcome.bytes_in = request as u64;
+    let mut upstream = None;
+    let response = attempt::run(conn, request, head.method, &exchange, &mut upstream, shared).await;
+    exchange.outcome.upstream = upstream;
+    match response {
+        Ok(response) => {
+            conn.consume(request);
+            relay::run(conn, response, then, exchange, shared).await
+        }
+        Err(Failure::Client) => {
+            exchange.end(End::ClientAbort);
+            After::Close
+        }
+        Err(Failure::Origin(error)) => {
+            conn.consume(request);
+            let mut answer = buffers::take_text();
+            exchange.write_error(error, then, &mut answer);
+            let sent = conn.write_all(&answer, shared.timeouts.write).await;
+            buffers::give_text(answer);
+            exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
+            if close || sent.is_err() { After::Close } else { After::Next }
+        }
+    }
+}
+
+/// Reads the rest of the body, which fits the buffer.
+async fn receive_body(conn: &mut Conn, head: &RequestHead, shared: &Shared) -> Result<(), Stop> {
+    while conn.data().len() < head.total() {
+        conn.deadline.set(shared.timeouts.body);
+        conn.fill().await?;
+    }
+    Ok(())
+}
+
+/// Makes of the client's head the one for the origin, in place. Returns the bytes of head and body; `None` when the
+/// buffer has no room.
+fn rewrite(conn: &mut Conn, head: &RequestHead, exchange: &Exchange, shared: &Shared) -> Option<usize> {
+    let snapshot = shared.engine.current();
+    let settings = &snapshot.settings;
+    let mut added = buffers::take_text();
+    let data = conn.data();
+    let client = exchange.client();
+    origin_headers::append_http1(
+        &mut added,
+        &Inputs {
+            client,
+            host: head.host.of(data),
+            port: conn.info.local.port(),
+            scheme: conn.info.scheme,
+            forwarded_for: ForwardedFor::from_append(settings.trust.append),
+            request_id: Some(exchange.request_id()),
+            headers: &WireHeaders { data, head },
+        },
+    );
+    let edits = head.edits(|kind| treat(kind, client.trust, settings));
+    let applied = conn.input.as_mut().and_then(|buffer| edits.apply(buffer, &[&added]).ok());
+    buffers::give_text(added);
+    Some(applied? + head.content_length)
+}
+
+/// What becomes of a field that is not simply passed on. What was forwarded is cut whoever sent it: what of it is
+/// believed stands in the fields that we add.
+pub fn treat(kind: FieldKind, _trust: TrustMode, settings: &Settings) -> Treat {
+    match kind {
+        FieldKind::HopByHop | FieldKind::Forwarded | FieldKind::RequestId => Treat::Cut,
+        FieldKind::Underscore if settings.underscores_in_headers => Treat::Keep,
+        FieldKind::Underscore => Treat::Cut,
+    }
+}
+
+/// The response that an origin has begun: its connection, and what was read of it.
+struct Response {
+    /// The connection.
+    origin: attempt::Origin,
+    /// Its head, and what of the body came with it.
+    buffer: Buffer,
+    /// Its head, read.
+    head: crate::lane::wire::ResponseHead,
+}

@@ -1,0 +1,233 @@
+//! From the head of a response to its end.
+
+use super::attempt::{Origin, watch_client};
+use super::splice::{self, Pipe};
+use super::{After, Response};
+use crate::buffers;
+use crate::conn::{Conn, Stop};
+use crate::exchange::Exchange;
+use crate::lane::wire::{CONNECTION_CLOSE, Chunks, Framing, Persistence, Progress, ResponseHead};
+use crate::respond::{GatewayError, Then};
+use crate::shared::Shared;
+use crate::upstream::pool;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
+use weir_core::account::{End, UpstreamResult};
+
+/// Sends the response to the client, keeps the origin's connection if it ended cleanly, and closes the account.
+pub(super) async fn run(
+    conn: &mut Conn,
+    response: Response,
+    then: Then,
+    mut exchange: Exchange,
+    shared: &Shared,
+) -> After {
+    let Response { origin, mut buffer, head } = response;
+    let read_timeout =
+        exchange.route().map_or(Duration::from_secs(60), |(_, policy)| policy.origin.read_timeout);
+    let body_here = buffer.data().len().saturating_sub(head.head);
+    // Nothing was sent to the client yet: what is wrong so far can still be told properly.
+    let Some(mut left) = Left::after(&head, buffer.data().get(head.head..).unwrap_or_default()) else {
+        buffers::give(buffer);
+        return answer_invalid(conn, then, exchange, shared).await;
+    };
+    let closes = then == Then::Close || head.framing == Framing::Close;
+    let mut fields = buffers::take_text();
+    exchange.append_response_fields(&mut fields);
+    let close: &[u8] = if closes { CONNECTION_CLOSE } else { b"" };
+    let applied = head.edits().apply(&mut buffer, &[close, &fields]);
+    buffers::give_text(fields);
+    if applied.is_err() {
+        buffers::give(buffer);
+        return answer_invalid(conn, then, exchange, shared).await;
+    }
+
+    exchange.outcome.status = head.status;
+    let sent = conn.write_all(buffer.data(), shared.timeouts.write).await;
+    let first = buffer.data().len() as u64;
+    buffers::give(buffer);
+    let mut relay =
+        Relay { conn, origin, left: &mut left, sent: first, read_timeout, stall: shared.timeouts.write };
+    let ended = match sent {
+        Ok(()) => relay.body().await,
+        Err(_) => Err(Cut::Client),
+    };
+    let Relay { origin, sent, .. } = relay;
+    exchange.outcome.bytes_out = sent;
+    match ended {
+        Ok(()) => {
+            let clean = head.persistence == Persistence::KeepAlive
+                && !matches!(left, Left::UntilClose)
+                && !(head.framing == Framing::None && body_here > 0);
+            if clean {
+                pool::give(origin.pick.address, origin.tcp);
+            }
+            exchange.end(End::Complete);
+            if closes { After::Close } else { After::Next }
+        }
+        Err(Cut::Client) => {
+            exchange.end(End::ClientAbort);
+            After::Close
+        }
+        Err(Cut::Origin(result)) => {
+            if let Some(upstream) = &mut exchange.outcome.upstream {
+                upstream.result = result;
+            }
+            exchange.end(End::OriginAbort);
+            After::Close
+        }
+    }
+}
+
+/// The origin's response cannot be passed on: 502, and its connection is dropped.
+async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Exchange, shared: &Shared) -> After {
+    if let Some(upstream) = &mut exchange.outcome.upstream {
+        upstream.result = UpstreamResult::InvalidResponse;
+    }
+    let mut answer = buffers::take_text();
+    exchange.write_error(GatewayError::InvalidResponse, then, &mut answer);
+    let sent = conn.write_all(&answer, shared.timeouts.write).await;
+    buffers::give_text(answer);
+    exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
+    if then == Then::Close || sent.is_err() { After::Close } else { After::Next }
+}
+
+/// What of a body is still to come.
+#[derive(Debug)]
+enum Left {
+    Bytes(u64),
+    Chunks(Chunks),
+    UntilClose,
+}
+
+impl Left {
+    /// After the part of the body that came with the head; `None` when that is more than the body, or no valid part
+    /// of it.
+    fn after(head: &ResponseHead, part: &[u8]) -> Option<Self> {
+        match head.framing {
+            Framing::None => part.is_empty().then_some(Self::Bytes(0)),
+            Framing::Length(length) => length.checked_sub(part.len() as u64).map(Self::Bytes),
+            Framing::Close => Some(Self::UntilClose),
+            Framing::Chunked => {
+                let mut chunks = Chunks::new();
+                match chunks.feed(part) {
+                    Ok(Progress::More) => Some(Self::Chunks(chunks)),
+                    Ok(Progress::End(n)) if n == part.len() => Some(Self::Bytes(0)),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is.
+    fn is_done(&self) -> bool {
+        matches!(self, Self::Bytes(0))
+    }
+
+    /// How many bytes may be read at once.
+    fn most(&self, space: usize) -> usize {
+        match self {
+            Self::Bytes(left) => usize::try_from(*left).unwrap_or(usize::MAX).min(space),
+            _ => space,
+        }
+    }
+
+    /// Takes note of `part`; `Err` when it is not a valid part of the body.
+    fn take(&mut self, part: &[u8]) -> Result<(), ()> {
+        match self {
+            Self::Bytes(left) => *left = left.checked_sub(part.len() as u64).ok_or(())?,
+            Self::UntilClose => {}
+            Self::Chunks(chunks) => match chunks.feed(part) {
+                Ok(Progress::More) => {}
+                Ok(Progress::End(n)) if n == part.len() => *self = Self::Bytes(0),
+                _ => return Err(()),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Why a response was cut off.
+enum Cut {
+    Client,
+    Origin(UpstreamResult),
+}
+
+struct Relay<'a> {
+    conn: &'a mut Conn,
+    origin: Origin,
+    left: &'a mut Left,
+    sent: u64,
+    read_timeout: Duration,
+    stall: Duration,
+}
+
+impl Relay<'_> {
+    async fn body(&mut self) -> Result<(), Cut> {
+        if let Left::Bytes(left) = *self.left
+            && left >= splice::WORTH_IT
+            && let Some(pipe) = Pipe::take()
+        {
+            return self.splice(pipe, left).await;
+        }
+        if self.left.is_done() {
+            return Ok(());
+        }
+        let mut block = buffers::take_block();
+        let copied = self.copy(&mut block).await;
+        buffers::give_block(block);
+        copied
+    }
+
+    async fn copy(&mut self, block: &mut [u8]) -> Result<(), Cut> {
+        while !self.left.is_done() {
+            self.conn.deadline.set(self.read_timeout);
+            let most = self.left.most(block.len());
+            let n = match self.read(block.get_mut(..most).unwrap_or_default()).await {
+                Ok(0) if matches!(self.left, Left::UntilClose) => return Ok(()),
+                Ok(0) => return Err(Cut::Origin(UpstreamResult::Reset)),
+                Ok(n) => n,
+                Err(cut) => return Err(cut),
+            };
+            let part = block.get(..n).unwrap_or_default();
+            self.left.take(part).map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
+            self.conn.write_all(part, self.stall).await.map_err(|_| Cut::Client)?;
+            self.sent += n as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads what the origin sends next, and notices when the client goes away before that.
+    async fn read(&mut self, space: &mut [u8]) -> Result<usize, Cut> {
+        poll_fn(|cx| {
+            let mut into = ReadBuf::new(space);
+            match Pin::new(&mut self.origin.tcp).poll_read(cx, &mut into) {
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(into.filled().len())),
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Cut::Origin(UpstreamResult::Reset))),
+                Poll::Pending => watch_client(self.conn, cx).map(|stop| match stop {
+                    Stop::Late => Err(Cut::Origin(UpstreamResult::TimeoutRead)),
+                    _ => Err(Cut::Client),
+                }),
+            }
+        })
+        .await
+    }
+
+    async fn splice(&mut self, mut pipe: Pipe, left: u64) -> Result<(), Cut> {
+        let (moved, ended) = pipe.run(&self.origin.tcp, self.conn, left, self.read_timeout, self.stall).await;
+        self.sent += moved;
+        match ended {
+            Ok(()) => {
+                *self.left = Left::Bytes(0);
+                pipe.give();
+                Ok(())
+            }
+            Err(splice::Cut::Client) => Err(Cut::Client),
+            Err(splice::Cut::OriginEnd) => Err(Cut::Origin(UpstreamResult::Reset)),
+            Err(splice::Cut::OriginLate) => Err(Cut::Origin(UpstreamResult::TimeoutRead)),
+        }
+    }
+}

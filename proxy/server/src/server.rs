@@ -1,0 +1,139 @@
+//! The parts put together: listeners and workers, and the orderly end.
+
+use crate::access_log::AccessLog;
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::listen::{self, ListenError};
+use crate::shared::{Connections, Lanes, Phase, Shared, Timeouts};
+use crate::worker;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::watch;
+use weir_core::Engine;
+
+/// What a server is made of.
+pub struct Config {
+    /// Addresses for plain HTTP; port 0 lets the system choose.
+    pub http: Vec<SocketAddr>,
+    /// Threads that serve.
+    pub workers: usize,
+    /// Most client connections; 0 is as many as there are descriptors for.
+    pub connections: usize,
+    /// Which lanes are open.
+    pub lanes: Lanes,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Admits requests.
+    pub engine: Arc<Engine>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Counts what has no location.
+    pub counters: Arc<Counters>,
+    /// Where log lines go; each worker gets a writer of its own.
+    pub log: AccessLog,
+}
+
+/// A server that is running.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    connections: Connections,
+    phase: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A thread cannot be made.
+    #[error("cannot start a worker")]
+    Worker(#[source] io::Error),
+}
+
+impl Server {
+    /// Binds all addresses, then starts the workers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let workers = config.workers.max(1);
+        let mut addresses = Vec::new();
+        let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+        for &address in &config.http {
+            let (bound, listeners) = listen::bind(address, workers)?;
+            addresses.push(bound);
+            for (worker, listener) in sockets.iter_mut().zip(listeners) {
+                worker.push(listener);
+            }
+        }
+        let (phase, phases) = watch::channel(Phase::Run);
+        let most = if config.connections == 0 { most_connections() } else { config.connections };
+        let connections = Connections::new(most);
+        let mut server = Self { addresses, connections: connections.clone(), phase, workers: Vec::new() };
+        for (number, listeners) in sockets.into_iter().enumerate() {
+            let shared = Arc::new(Shared {
+                engine: config.engine.clone(),
+                clock: config.clock,
+                counters: config.counters.clone(),
+                log: config.log.worker(),
+                connections: connections.clone(),
+                timeouts: config.timeouts,
+                lanes: config.lanes,
+                phase: phases.clone(),
+            });
+            let thread = std::thread::Builder::new().name(format!("weir-worker-{number}"));
+            let started = thread.spawn(move || {
+                if let Err(error) = worker::run(shared, listeners) {
+                    tracing::error!(%error, worker = number, "a worker has stopped");
+                }
+            });
+            match started {
+                Ok(handle) => server.workers.push(handle),
+                Err(error) => {
+                    server.drain();
+                    server.join();
+                    return Err(StartError::Worker(error));
+                }
+            }
+        }
+        Ok(server)
+    }
+
+    /// The addresses that are listened on, in the order of the configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Client connections that are open.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Stops accepting and lets what is in flight end.
+    pub fn drain(&self) {
+        let _ = self.phase.send(Phase::Drain);
+    }
+
+    /// Waits until all workers have ended: after [`drain`](Self::drain), at the latest when the shutdown time is over.
+    pub fn join(self) {
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+    }
+}
+
+/// Raises the limit of descriptors as far as it goes, and leaves half of them to origins and files.
+fn most_connections() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / 2).unwrap_or(usize::MAX).clamp(16, MOST_CONNECTIONS)
+}
+
+/// More than this is a mistake somewhere.
+const MOST_CONNECTIONS: usize = 1 << 20;

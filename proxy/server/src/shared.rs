@@ -1,0 +1,145 @@
+//! What every lane of one worker uses.
+
+use crate::access_log::AccessLog;
+use crate::clock::Clock;
+use crate::counters::Counters;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use weir_core::Engine;
+
+/// What every lane of one worker uses. Each worker has its own, around parts that are common.
+#[derive(Clone)]
+pub struct Shared {
+    /// Admits requests.
+    pub engine: Arc<Engine>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Counts what has no location.
+    pub counters: Arc<Counters>,
+    /// Takes a line per request.
+    pub log: AccessLog,
+    /// Connections that are open.
+    pub connections: Connections,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Which lanes are open.
+    pub lanes: Lanes,
+    /// Whether we run or are about to end.
+    pub phase: watch::Receiver<Phase>,
+}
+
+impl Shared {
+    /// Whether connections should end after the request they are at.
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Drain
+    }
+
+    /// Waits until no connection is open, `most` at the longest.
+    pub async fn drained(&self, most: Duration) {
+        let _ = tokio::time::timeout(most, self.connections.empty()).await;
+    }
+}
+
+/// How far the process is on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Serving.
+    #[default]
+    Run,
+    /// No new connections; the open ones end.
+    Drain,
+}
+
+/// Which lanes are open (`--lane`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lanes {
+    /// Each request takes the express lane if it can.
+    #[default]
+    Auto,
+    /// Every request takes pingora's, so that tests can compare.
+    Pingora,
+}
+
+/// How long things may take that no policy decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// An idle connection, before its first request and between requests (ingress-nginx's `keep-alive`).
+    pub idle: Duration,
+    /// A request head, from its first byte to its last.
+    pub head: Duration,
+    /// Between two reads of a request body (ingress-nginx's `client-body-timeout`).
+    pub body: Duration,
+    /// Between two writes to a client that does not read.
+    pub write: Duration,
+    /// Requests in flight, after the signal to end.
+    pub shutdown: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(75),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            shutdown: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How many client connections are open, and how many may be.
+#[derive(Clone, Debug)]
+pub struct Connections(Arc<ConnectionCount>);
+
+#[derive(Debug)]
+struct ConnectionCount {
+    open: AtomicUsize,
+    most: usize,
+    changed: Notify,
+}
+
+impl Connections {
+    /// None open, `most` allowed.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(ConnectionCount { open: AtomicUsize::new(0), most, changed: Notify::new() }))
+    }
+
+    /// A place for one more, until it is dropped.
+    pub fn enter(&self) -> Option<Place> {
+        if self.0.open.fetch_add(1, Ordering::Relaxed) < self.0.most {
+            return Some(Place(self.clone()));
+        }
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.0.open.load(Ordering::Relaxed)
+    }
+
+    /// Returns when none is open.
+    pub async fn empty(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.open() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// An open connection's place.
+#[derive(Debug)]
+pub struct Place(Connections);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.0.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.0.changed.notify_waiters();
+        }
+    }
+}

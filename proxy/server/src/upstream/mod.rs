@@ -1,0 +1,4 @@
+//! Connections to origins.
+
+pub mod pool;
+pub mod resolve;
