@@ -42,25 +42,49 @@ pub struct Grant {
     pub(crate) charged: u8,
     /// Bit i: that cell is one that newcomers share.
     pub(crate) shared: u8,
-    pub(crate) permits: Permits,
-    pub(crate) observed: Vec<Denial>,
+    /// Nearly always none or one, so only what is beyond needs memory of its own.
+    pub(crate) permit: Option<Permit>,
+    pub(crate) more: Option<Box<More>>,
+}
+
+/// What few grants have.
+#[derive(Default)]
+pub(crate) struct More {
+    permits: Vec<Permit>,
+    observed: Vec<Denial>,
 }
 
 impl Grant {
     pub(crate) const fn new(at: Instant) -> Self {
-        Self { at, charged: 0, shared: 0, permits: Permits::None, observed: Vec::new() }
+        Self { at, charged: 0, shared: 0, permit: None, more: None }
     }
 
     /// What rules in [`Mode::Observe`](crate::Mode::Observe) would have refused, in the order of the charges.
     #[must_use]
     pub fn observed(&self) -> &[Denial] {
-        &self.observed
+        self.more.as_ref().map_or(&[], |more| &more.observed)
     }
 
     /// How many places in flight the request holds.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.permits.len()
+        let more = self.more.as_ref().map_or(0, |more| more.permits.len());
+        usize::from(self.permit.is_some()) + more
+    }
+
+    /// Adds a place in flight.
+    pub(crate) fn hold(&mut self, permit: Permit) {
+        if self.permit.is_none() {
+            self.permit = Some(permit);
+        } else {
+            self.more.get_or_insert_default().permits.push(permit);
+        }
+    }
+
+    /// Adds what a rule that observes would have refused.
+    #[cold]
+    pub(crate) fn report(&mut self, denial: Denial) {
+        self.more.get_or_insert_default().observed.push(denial);
     }
 }
 
@@ -69,7 +93,7 @@ impl fmt::Debug for Grant {
         f.debug_struct("Grant")
             .field("at", &self.at)
             .field("in_flight", &self.in_flight())
-            .field("observed", &self.observed)
+            .field("observed", &self.observed())
             .finish_non_exhaustive()
     }
 }
@@ -114,32 +138,4 @@ pub enum Cause {
     InFlightTableFull,
     /// More than [`MAX_CHARGES`](crate::MAX_CHARGES) charges: a mistake of the caller, answered on the safe side.
     TooManyCharges,
-}
-
-/// The places in flight of one request. Nearly always none or one, so only more than one needs memory of its own.
-pub(crate) enum Permits {
-    None,
-    One(Permit),
-    Many(Vec<Permit>),
-}
-
-impl Permits {
-    pub(crate) fn push(&mut self, permit: Permit) {
-        *self = match std::mem::replace(self, Self::None) {
-            Self::None => Self::One(permit),
-            Self::One(first) => Self::Many(vec![first, permit]),
-            Self::Many(mut permits) => {
-                permits.push(permit);
-                Self::Many(permits)
-            }
-        };
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::None => 0,
-            Self::One(_) => 1,
-            Self::Many(permits) => permits.len(),
-        }
-    }
 }

@@ -50,6 +50,13 @@ pub fn look(tat: u64, quota: &Quota, now: Instant, cost: u64) -> Look {
     }
 }
 
+/// [`look`] for a cost of one without a branch: the state after the request, and whether that conforms.
+#[inline]
+pub(crate) fn one_more(tat: u64, quota: &Quota, now: Instant) -> (u64, bool) {
+    let (held, room) = held_and_room(tat, quota, now);
+    (held + quota.interval_nanos(), quota.interval_nanos() <= room)
+}
+
 /// The state of a cell at `now` after giving back a `cost` that was charged at `charged_at`.
 ///
 /// Time gives a charge back by itself, at the pace of time; what it has given back since `charged_at` is not given

@@ -64,10 +64,11 @@ impl Limiter {
     ///
     /// Rules in [`Mode::Observe`] do not refuse: one that would have is not charged and is reported in the grant.
     /// More than [`MAX_CHARGES`] charges are refused. The same rule and key may occur several times; then each counts.
+    #[inline]
     pub fn decide(&self, now: Instant, charges: &[Charge<'_>]) -> Decision {
         match charges {
             [] => Decision::Grant(Grant::new(now)),
-            [charge] => self.decide_one(now, *charge),
+            [charge] if charge.rule.in_flight().is_none() => self.decide_rate(now, *charge),
             charges if charges.len() > MAX_CHARGES => {
                 Decision::Deny(Denial::new(Cause::TooManyCharges, Duration::ZERO).for_charge(MAX_CHARGES))
             }
@@ -136,25 +137,26 @@ impl Limiter {
         }
     }
 
-    /// The common case: one lock, or two if the rule limits requests in flight.
+    /// The common case, one rule with windows only: one lock, and few enough instructions that a processor has
+    /// several of them under way at once, each waiting for its client's memory.
     #[inline]
-    fn decide_one(&self, now: Instant, charge: Charge<'_>) -> Decision {
-        let Charge { rule, key } = charge;
-        let mut clients = rule.has_windows().then(|| self.table.lock(self.table.shard_of(key)));
-        let mut counts = rule.in_flight().map(|_| self.in_flight.lock(self.in_flight.shard_of(key)));
-        let taken = take(now, charge, clients.as_deref_mut(), counts.as_deref_mut());
-        drop((clients, counts));
-        let mut grant = Grant::new(now);
-        match taken {
-            Ok(taken) => self.enter(&mut grant, 0, charge, &taken),
-            Err(denial) if rule.mode() == Mode::Observe => grant.observed.push(denial),
-            Err(denial) => return Decision::Deny(denial),
+    fn decide_rate(&self, now: Instant, Charge { rule, key }: Charge<'_>) -> Decision {
+        if !rule.has_windows() {
+            return Decision::Grant(Grant::new(now));
         }
-        Decision::Grant(grant)
+        let spent = self.table.lock(self.table.shard_of(key)).spend(now, rule, key);
+        match spent {
+            Ok(spent) => {
+                let shared = matches!(spent.place, Place::Shared(_));
+                Decision::Grant(Grant { charged: bit(0), shared: u8::from(shared), ..Grant::new(now) })
+            }
+            Err(denial) => refuse_or_report(now, rule, denial),
+        }
     }
 
     /// Takes from one charge after the other and puts all back if one refuses. Nobody can see the time between: all
     /// shards concerned are locked, in the order of their indexes, so that no two decisions wait for each other.
+    #[inline(never)]
     fn decide_many(&self, now: Instant, charges: &[Charge<'_>]) -> Decision {
         let rated = charges.iter().filter(|charge| charge.rule.has_windows());
         let mut clients =
@@ -164,14 +166,14 @@ impl Limiter {
             Locked::new(counted.map(|c| self.in_flight.shard_of(c.key)), |shard| self.in_flight.lock(shard));
 
         let mut taken: [Option<Taken>; MAX_CHARGES] = [const { None }; MAX_CHARGES];
-        let mut observed = Vec::new();
+        let mut grant = Grant::new(now);
         let mut denied: Option<Denial> = None;
         for (index, (charge, taken)) in charges.iter().zip(&mut taken).enumerate() {
             let shard = clients.get(self.table.shard_of(charge.key)).filter(|_| charge.rule.has_windows());
             let count = counts.get(self.in_flight.shard_of(charge.key));
             match take(now, *charge, shard, count.filter(|_| charge.rule.in_flight().is_some())) {
                 Ok(took) => *taken = Some(took),
-                Err(denial) if charge.rule.mode() == Mode::Observe => observed.push(denial.for_charge(index)),
+                Err(denial) if charge.rule.mode() == Mode::Observe => grant.report(denial.for_charge(index)),
                 Err(denial) => {
                     if denied.as_ref().is_none_or(|longest| longest.retry_after < denial.retry_after) {
                         denied = Some(denial.for_charge(index));
@@ -190,7 +192,6 @@ impl Limiter {
             }
             return Decision::Deny(denial);
         }
-        let mut grant = Grant { observed, ..Grant::new(now) };
         for (index, (charge, taken)) in charges.iter().zip(&taken).enumerate() {
             if let Some(taken) = taken {
                 self.enter(&mut grant, index, *charge, taken);
@@ -200,7 +201,6 @@ impl Limiter {
     }
 
     /// Notes in the grant what a charge took.
-    #[inline]
     fn enter(&self, grant: &mut Grant, index: usize, charge: Charge<'_>, taken: &Taken) {
         if let Some(spent) = &taken.spent {
             grant.charged |= bit(index);
@@ -209,7 +209,7 @@ impl Limiter {
             }
         }
         if taken.entered {
-            grant.permits.push(self.in_flight.permit(charge.key));
+            grant.hold(self.in_flight.permit(charge.key));
         }
     }
 }
@@ -236,7 +236,6 @@ struct Taken {
 }
 
 /// Takes a place in flight and a request from every window, or nothing.
-#[inline]
 fn take(
     now: Instant,
     Charge { rule, key }: Charge<'_>,
@@ -269,6 +268,18 @@ fn take(
     }
 }
 
+#[cold]
+fn refuse_or_report(now: Instant, rule: &Rule, denial: Denial) -> Decision {
+    match rule.mode() {
+        Mode::Enforce => Decision::Deny(denial),
+        Mode::Observe => {
+            let mut grant = Grant::new(now);
+            grant.report(denial);
+            Decision::Grant(grant)
+        }
+    }
+}
+
 /// Puts back what `take` took.
 fn undo(charge: Charge<'_>, taken: &Taken, clients: Option<&mut Clients>, counts: Option<&mut Counts>) {
     if let (Some(clients), Some(spent)) = (clients, &taken.spent) {
@@ -287,14 +298,15 @@ struct Locked<'a, T> {
 impl<'a, T> Locked<'a, T> {
     /// Locks in ascending order, whatever order the indexes come in.
     fn new(shards: impl Iterator<Item = usize>, lock: impl Fn(usize) -> MutexGuard<'a, T>) -> Self {
-        let mut order = [usize::MAX; MAX_CHARGES];
+        // Places without a shard sort behind all others.
+        let mut order = [NO_SHARD; MAX_CHARGES];
         for (place, shard) in order.iter_mut().zip(shards) {
             *place = shard;
         }
         order.sort_unstable();
         let mut guards = [const { None }; MAX_CHARGES];
-        let mut last = usize::MAX;
-        for (guard, shard) in guards.iter_mut().zip(order) {
+        let mut last = NO_SHARD;
+        for (guard, shard) in guards.iter_mut().zip(order).take_while(|(_, shard)| *shard != NO_SHARD) {
             if shard != last {
                 *guard = Some((shard, lock(shard)));
                 last = shard;
@@ -311,6 +323,8 @@ impl<'a, T> Locked<'a, T> {
 const fn bit(index: usize) -> u8 {
     1 << index
 }
+
+const NO_SHARD: usize = usize::MAX;
 
 /// The most rules that one request can be charged to.
 pub const MAX_CHARGES: usize = 8;

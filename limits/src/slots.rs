@@ -51,13 +51,19 @@ impl<const N: usize> Slots<N> {
     pub(crate) fn find(&self, key: u64) -> Result<usize, usize> {
         let home = self.home(key);
         let run = self.cells.get(home..).unwrap_or_default();
-        for (steps, cell) in run.iter().enumerate() {
-            // A free cell is smaller than every key. One less, it is larger than all of them.
-            if cell[0].wrapping_sub(1) >= key.wrapping_sub(1) {
-                return if cell[0] == key { Ok(home + steps) } else { Err(home + steps) };
-            }
+        // A free cell is smaller than every key. One less, it is larger than all of them.
+        let is_before = |cell: &Cell<N>| cell[0].wrapping_sub(1) < key.wrapping_sub(1);
+        // Nearly always it is among the first few. These are counted, not searched: no branch depends on what is in
+        // them, so a processor goes on to the next request while it waits for this one's memory.
+        let Some(near) = run.first_chunk::<NEAR>() else { return Err(home) };
+        let mut steps: usize = near.iter().map(|cell| usize::from(is_before(cell))).sum();
+        if steps == NEAR {
+            steps += run.iter().skip(NEAR).take_while(|cell| is_before(cell)).count();
         }
-        Err(self.cells.len())
+        match run.get(steps) {
+            Some(cell) if cell[0] == key => Ok(home + steps),
+            _ => Err(home + steps),
+        }
     }
 
     /// The cell at a place that [`find`](Self::find) gave; valid until the next insertion or removal.
@@ -164,6 +170,12 @@ impl<const N: usize> Slots<N> {
     }
 }
 
+/// At a load of 3/4 nine in ten cells are among the first so many places from home.
+const NEAR: usize = 4;
+
 /// Places behind the last home. At a load of 3/4 a run reaches that far beyond its last home with a probability of
 /// about e^-34; should it, the newcomer is rejected as if the map were full.
 const TAIL: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::decision::{Cause, Denial};
 use crate::gcra::{self, Look, Standing};
 use crate::key::Key;
+use crate::quota::Quota;
 use crate::rule::{Rule, RuleId, Window};
 use crate::slots::{Cell, Insert, Slots, Sweep};
 use crate::sync::{Mutex, MutexGuard, lock};
@@ -103,7 +104,7 @@ impl Clients {
     }
 
     /// Takes one request from every window of the rule, or from none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spend(&mut self, now: Instant, rule: &Rule, key: Key) -> Result<Spent, Denial> {
         self.horizon = self.horizon.max(rule.horizon_nanos());
         let Ok(at) = self.slots.find(key.as_u64()) else {
@@ -260,34 +261,37 @@ type Tats = [u64; Window::COUNT];
 /// The TATs after one more request, if all windows of the rule allow it.
 ///
 /// The TATs before change only where they were further ahead than the rule allows; see [`gcra::look`].
-#[inline]
+///
+/// Nothing is written before everything is known, and no branch depends on more than whether it passes: see
+/// [`Slots::find`] for why.
+#[inline(always)]
 fn look(tats: &mut Tats, rule: &Rule, now: Instant) -> Result<Tats, Denial> {
-    let mut after = *tats;
-    let mut longest: Option<(Window, Duration)> = None;
-    for (window, quota) in Window::ALL.into_iter().zip(rule.windows()) {
+    let [a, b, c, d] = *tats;
+    let [second, minute, hour, day] = rule.windows();
+    let after = |tat, quota: &Option<Quota>| match quota {
+        Some(quota) => gcra::one_more(tat, quota, now),
+        None => (tat, true),
+    };
+    let ((a, in_a), (b, in_b)) = (after(a, second), after(b, minute));
+    let ((c, in_c), (d, in_d)) = (after(c, hour), after(d, day));
+    if in_a & in_b & in_c & in_d { Ok([a, b, c, d]) } else { Err(deny(tats, rule, now)) }
+}
+
+/// Heals what was too far ahead, and says which window has the longest wait.
+#[cold]
+fn deny(tats: &mut Tats, rule: &Rule, now: Instant) -> Denial {
+    let mut longest = Denial::new(Cause::TableFull, Duration::ZERO);
+    for ((window, quota), tat) in Window::ALL.into_iter().zip(rule.windows()).zip(tats) {
         let Some(quota) = quota else { continue };
-        let tat = &mut tats[window.index()];
-        match gcra::look(*tat, quota, now, 1) {
-            Look::Conforms { tat } => after[window.index()] = tat,
-            Look::Exceeds { tat: healed, retry_after } => {
-                *tat = healed.min(*tat);
-                if longest.is_none_or(|(_, wait)| wait < retry_after) {
-                    longest = Some((window, retry_after));
-                }
+        if let Look::Exceeds { tat: healed, retry_after } = gcra::look(*tat, quota, now, 1) {
+            *tat = healed.min(*tat);
+            if longest.retry_after < retry_after {
+                let standing = Some(gcra::standing(*tat, quota, now));
+                longest = Denial { standing, ..Denial::new(Cause::Window(window), retry_after) };
             }
         }
     }
-    match longest {
-        None => Ok(after),
-        Some((window, retry_after)) => Err(deny(tats, rule, now, window, retry_after)),
-    }
-}
-
-#[cold]
-fn deny(tats: &Tats, rule: &Rule, now: Instant, window: Window, retry_after: Duration) -> Denial {
-    let quota = rule.windows()[window.index()].as_ref();
-    let standing = quota.map(|quota| gcra::standing(tats[window.index()], quota, now));
-    Denial { standing, ..Denial::new(Cause::Window(window), retry_after) }
+    longest
 }
 
 #[inline]

@@ -28,18 +28,22 @@ impl SipHasher {
         self.compress(word);
     }
 
-    /// A part of any length: its length as a word, then its bytes in little-endian words, the last filled with zeros.
-    /// As the length comes first, no two lists of parts give the same words.
+    /// A part of any length. Up to seven bytes: one word, the length in its highest byte. More: the length in a word
+    /// whose highest byte is 255, then the bytes in words, the last filled with zeros.
+    /// As the first word says how many follow, no two lists of parts give the same words.
     #[inline]
     pub(super) fn part(&mut self, bytes: &[u8]) {
-        self.word(bytes.len() as u64);
+        let length = bytes.len() as u64;
+        if length < 8 {
+            return self.word(little_endian(bytes) | length << 56);
+        }
+        self.word(length | 0xff << 56);
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             self.word(u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
-            let little_endian = |word, byte: &u8| word << 8 | u64::from(*byte);
-            self.word(rest.iter().rev().fold(0, little_endian));
+            self.word(little_endian(rest));
         }
     }
 
@@ -75,6 +79,16 @@ impl SipHasher {
         b = b.rotate_left(17) ^ c;
         c = c.rotate_left(32);
         self.v = [a, b, c, d];
+    }
+}
+
+/// The word of at most eight bytes.
+#[inline]
+fn little_endian(bytes: &[u8]) -> u64 {
+    match bytes {
+        // An IPv4 address, worth one load.
+        [a, b, c, d] => u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+        bytes => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 

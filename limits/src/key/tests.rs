@@ -7,7 +7,7 @@ fn seed() -> Seed {
 #[test]
 fn parts_do_not_run_into_each_other() {
     let rule = seed().rule_id("rule");
-    let lists: [&[&[u8]]; 12] = [
+    let lists: [&[&[u8]]; 15] = [
         &[],
         &[b""],
         &[b"", b""],
@@ -19,7 +19,10 @@ fn parts_do_not_run_into_each_other() {
         &[b"abc\0\0\0\0\0"],
         &[b"\0\0\0\0\0\0\0\0"],
         // The words of this one part are those of a part and the length of another.
-        &[b"abcdefgh\x08\0\0\0\0\0\0\0"],
+        &[b"abcdefgh\x08\0\0\0\0\0\0\xff"],
+        &[b"abcdefgh", b""],
+        &[b"a\0"],
+        &[b"a"],
         &[b"abcdefgh", b"\0\0\0\0\0\0\0\0"],
     ];
     for (i, left) in lists.iter().enumerate() {

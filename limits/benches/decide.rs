@@ -1,0 +1,185 @@
+//! What a decision costs, what a client weighs, and what a spray of keys does. See `BENCHES.md`.
+//!
+//! `cargo bench -p weir-limits` measures; without `--bench` (as `cargo test --benches` runs it) everything runs once
+//! and small, to see that it works.
+#![allow(clippy::disallowed_methods, reason = "a bench is where a clock is read")]
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::{Duration, Instant as Clock};
+
+use weir_limits::{Charge, Config, Decision, Instant, Limiter, Quota, Rule, Seed, Window};
+
+fn main() {
+    let scale = if std::env::args().any(|arg| arg == "--bench") { Scale::FULL } else { Scale::SMALL };
+    println!("a decision over three windows, clients in random order, keys hashed inside");
+    println!("{:>12} {:>8} {:>12} {:>12} {:>10}", "clients", "threads", "best ns", "median ns", "speed-up");
+    for &clients in scale.clients {
+        decisions(clients, &scale);
+    }
+    println!();
+    spray(&scale);
+}
+
+/// How much of everything.
+struct Scale {
+    clients: &'static [u32],
+    rounds: usize,
+    decisions: u32,
+    spray: u32,
+    spray_capacity: usize,
+}
+
+impl Scale {
+    const FULL: Self = Self {
+        clients: &[1, 100_000, 1_000_000, 10_000_000],
+        rounds: 7,
+        decisions: 2_000_000,
+        spray: 10_000_000,
+        spray_capacity: 1_000_000,
+    };
+    const SMALL: Self =
+        Self { clients: &[1, 1_000], rounds: 1, decisions: 1_000, spray: 20_000, spray_capacity: 5_000 };
+}
+
+/// Decisions for so many live clients, on one and on two threads.
+fn decisions(clients: u32, scale: &Scale) {
+    let limiter = limiter(clients as usize);
+    let rule = rule(&limiter);
+    for client in 0..clients {
+        grant(&limiter, &rule, Instant::START, client);
+    }
+    assert_eq!(limiter.stats().held, clients as usize);
+    let mut one = Duration::MAX;
+    for threads in [1, 2] {
+        let mut rounds: Vec<Duration> = (0..scale.rounds)
+            .map(|round| round_of(&limiter, &rule, clients, threads, round, scale))
+            .collect();
+        rounds.sort_unstable();
+        let (best, median) = (rounds[0], rounds[rounds.len() / 2]);
+        if threads == 1 {
+            one = best;
+        }
+        let per = |time: Duration| time.as_nanos() as f64 / f64::from(scale.decisions);
+        let speed_up = per(one) * threads as f64 / per(best);
+        println!("{clients:>12} {threads:>8} {:>12.1} {:>12.1} {speed_up:>10.2}", per(best), per(median));
+    }
+}
+
+/// The time that the slowest thread takes for its decisions.
+fn round_of(
+    limiter: &Limiter,
+    rule: &Rule,
+    clients: u32,
+    threads: usize,
+    round: usize,
+    scale: &Scale,
+) -> Duration {
+    // Each client comes at its sustained rate, so that nearly everything passes and nobody's cell becomes fresh.
+    let step = (40_000_000 / u64::from(clients)).max(1);
+    let start = (round as u64 + 1) * step * u64::from(scale.decisions);
+    let barrier = Barrier::new(threads);
+    let work = |thread: usize| {
+        let mut random = Random(0x9e37_79b9 + (round * 8 + thread) as u64);
+        barrier.wait();
+        let began = on_cpu();
+        for turn in 0..u64::from(scale.decisions) {
+            let now = Instant::from_nanos(start + turn * step);
+            black_box(grant(limiter, rule, now, random.below(clients)));
+        }
+        on_cpu() - began
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        let mine = work(0);
+        others.into_iter().map(|other| other.join().unwrap()).fold(mine, Duration::max)
+    })
+}
+
+/// Ten times more keys than there is room for, each once, while one client is being limited.
+fn spray(scale: &Scale) {
+    let before = resident_bytes();
+    let limiter = limiter(scale.spray_capacity);
+    let rule = rule(&limiter);
+    let sizes = limiter.sizes();
+    println!(
+        "a table for {} clients: {} bytes, {} a client",
+        scale.spray_capacity, sizes.table_bytes, sizes.bytes_per_client
+    );
+    let victim = u32::MAX;
+    let now = Instant::START;
+    while grant(&limiter, &rule, now, victim) {}
+
+    println!("{:>12} {:>14} {:>12} {:>12} {:>14}", "sprayed", "resident", "of bound", "ns each", "worst");
+    let rounds = 10;
+    let mut let_through = 0;
+    for round in 0..rounds {
+        let began = Clock::now();
+        let mut worst = Duration::ZERO;
+        let mut last = began;
+        for client in scale.spray / rounds * round..scale.spray / rounds * (round + 1) {
+            black_box(grant(&limiter, &rule, now, client));
+            let at = Clock::now();
+            worst = worst.max(at - last);
+            last = at;
+        }
+        let_through += u32::from(grant(&limiter, &rule, now, victim));
+        let grown = resident_bytes().saturating_sub(before);
+        println!(
+            "{:>12} {:>14} {:>11.1}% {:>12.1} {:>14?}",
+            scale.spray / rounds * (round + 1),
+            grown,
+            grown as f64 / sizes.table_bytes as f64 * 100.0,
+            began.elapsed().as_nanos() as f64 / f64::from(scale.spray / rounds),
+            worst
+        );
+    }
+    println!("the client that was being limited got {let_through} requests through");
+    println!("{:?}", limiter.stats());
+}
+
+fn limiter(capacity: usize) -> Limiter {
+    Limiter::new(Config { capacity, in_flight_capacity: 0, seed: Seed::from_u128(0x5eed) })
+}
+
+fn rule(limiter: &Limiter) -> Rule {
+    let quota =
+        |limit, seconds, burst| Quota::new(limit, Duration::from_secs(seconds)).unwrap().with_burst(burst);
+    Rule::new(limiter.seed().rule_id("bench"))
+        .with_window(Window::Second, quota(100, 1, 500))
+        .with_window(Window::Minute, quota(3_000, 60, 15_000))
+        .with_window(Window::Hour, quota(100_000, 3_600, 500_000))
+}
+
+/// Whether one request of a client passes: an address becomes a key, and the key is decided on.
+#[inline]
+fn grant(limiter: &Limiter, rule: &Rule, now: Instant, client: u32) -> bool {
+    let key = limiter.seed().key(rule.id(), &[&client.to_be_bytes()]);
+    matches!(limiter.decide(now, &[Charge { rule, key }]), Decision::Grant(_))
+}
+
+/// xorshift64*
+struct Random(u64);
+
+impl Random {
+    #[inline]
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        ((high * u64::from(bound)) >> 32) as u32
+    }
+}
+
+/// Time that this thread has spent on a processor, from `/proc/thread-self/schedstat`.
+fn on_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// Resident memory of this process, from `/proc/self/statm`; zero where there is none.
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
