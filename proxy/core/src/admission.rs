@@ -302,6 +302,3 @@ fn status(reason: Reason) -> u16 {
         Reason::Rate | Reason::Connections | Reason::TableFull => 429,
     }
 }
-
-#[cfg(test)]
-mod tests;

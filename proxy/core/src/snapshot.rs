@@ -139,6 +139,3 @@ impl Owner {
         &self.plan
     }
 }
-
-#[cfg(test)]
-mod tests;
