@@ -166,6 +166,8 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&
         return None;
     }
     let near = (name.len() / 3).clamp(1, MAX_DISTANCE);
+    // Names of other lengths are farther away than that; most are.
+    let names = names.filter(|known| known.len().abs_diff(name.len()) <= near);
     let distances = names.map(|known| (distance(&name, known), known));
     distances.filter(|(distance, _)| *distance <= near).min().map(|(_, known)| known)
 }

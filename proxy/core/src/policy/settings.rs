@@ -72,6 +72,16 @@ impl Settings {
             },
         }
     }
+
+    /// The policy of what belongs to no object, such as the default backend: the class defaults, or nothing passes if
+    /// one of them is broken.
+    #[must_use]
+    pub fn unowned(&self) -> Policy {
+        let reasons: Vec<&str> =
+            self.defaults.refuse_all.iter().chain(self.broken.values()).map(String::as_str).collect();
+        let refuse_all = (!reasons.is_empty()).then(|| reasons.join("; "));
+        Policy { refuse_all, ..self.defaults.clone() }
+    }
 }
 
 /// Which set of defaults (`--profile`).

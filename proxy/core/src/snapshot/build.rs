@@ -104,7 +104,7 @@ impl Builder<'_> {
     /// Takes the default backend of the whole proxy as an object of its own, with the settings' defaults as its policy.
     fn default_location(&mut self, backend: &BackendName) -> Arc<Location> {
         let object = ObjectRef::new("DefaultBackend", &*backend.namespace, &*backend.service);
-        let (owner, broken) = self.owner(object, String::new(), self.settings.defaults.clone());
+        let (owner, broken) = self.owner(object, String::new(), self.settings.unowned());
         let part = Part { owner: &owner, broken: broken.as_deref() };
         self.location(&part, "", "/", PathKind::Prefix, Some(backend), None)
     }

@@ -204,3 +204,12 @@ fn an_alias_of_a_key_gives_way() {
     assert_eq!(settings.defaults.limits.exempt, ["192.0.2.0/24".parse().unwrap()]);
     assert_eq!(codes(&findings), [("data[limit-whitelist]", Severity::Warn, "shadowed")]);
 }
+
+#[test]
+fn what_belongs_to_no_object_is_refused_by_a_broken_default_too() {
+    let (settings, _) = weir(&[("limit-rps", "7")]);
+    assert_eq!(settings.unowned(), settings.defaults);
+    let (settings, _) = weir(&[("limit-rps", "7/s"), ("denylist-source-range", "evil")]);
+    let why = settings.unowned().refuse_all.unwrap();
+    assert!(why.contains("data[limit-rps]") && why.contains("data[denylist-source-range]"), "{why}");
+}
