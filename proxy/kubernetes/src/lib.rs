@@ -4,8 +4,10 @@
 //! from, and into findings for the owners of the objects. `translate` is pure: no clock, no I/O, no logging. The source
 //! that is here reads a folder of [`manifests`].
 
+pub mod manifests;
 pub mod objects;
 pub mod translate;
 
+pub use manifests::Manifests;
 pub use objects::{Object, Objects};
 pub use translate::{Options, translate};

@@ -23,7 +23,7 @@ impl<'a> Findings<'a> {
         code: &'static str,
         message: impl Into<String>,
     ) {
-        self.push(field.into(), value, Severity::Warn, code, message.into());
+        self.push(field.into(), value, Severity::Warn, code, &message.into());
     }
 
     /// What the author asked for is not in force.
@@ -34,7 +34,7 @@ impl<'a> Findings<'a> {
         code: &'static str,
         message: impl Into<String>,
     ) {
-        self.push(field.into(), value, Severity::Fail, code, message.into());
+        self.push(field.into(), value, Severity::Fail, code, &message.into());
     }
 
     pub(super) fn push(
@@ -43,15 +43,23 @@ impl<'a> Findings<'a> {
         value: &str,
         severity: Severity,
         code: &'static str,
-        message: String,
+        message: &str,
     ) {
-        let value = shorten(value);
+        let (value, message) = (shorten(value), sentence(message));
         self.all.push(Finding { object: self.object.clone(), field, value, severity, code, message });
     }
 }
 
+/// `text` with a capital letter and a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    let end = if text.ends_with(['.', '?']) { "" } else { "." };
+    format!("{}{}{end}", first.map(String::from).unwrap_or_default(), letters.as_str())
+}
+
 /// Findings are shown to people and kept in memory; a value of a megabyte serves neither.
-fn shorten(value: &str) -> String {
+pub(crate) fn shorten(value: &str) -> String {
     match value.char_indices().nth(MAX_VALUE_CHARS) {
         Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
         None => value.to_owned(),

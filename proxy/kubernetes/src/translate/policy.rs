@@ -1,25 +1,44 @@
 //! The one place where annotations and settings go through `weir_core::policy`.
 
-use super::findings::Findings;
 use super::options::Options;
 use crate::objects::Objects;
 use k8s_openapi::api::networking::v1 as networking;
+use std::collections::BTreeMap;
 use weir_core::Finding;
 use weir_core::finding::ObjectRef;
-use weir_core::policy::{Policy, Settings};
+use weir_core::policy::{self, Policy, Prefixes, Settings};
 
-/// What the annotations of an Ingress say.
-pub(super) fn read(
-    _object_ref: &ObjectRef,
-    _object: &networking::Ingress,
-    settings: &Settings,
-    _options: &Options,
-    _findings: &mut Findings<'_>,
-) -> Policy {
-    settings.defaults.clone()
+/// Reads the annotations of Ingresses.
+pub(super) struct Reader {
+    pub(super) settings: Settings,
+    prefixes: Prefixes,
+}
+
+impl Reader {
+    /// Reads the settings of the whole proxy.
+    pub(super) fn new(objects: &Objects, options: &Options, findings: &mut Vec<Finding>) -> Self {
+        Self {
+            settings: settings(objects, options, findings),
+            prefixes: Prefixes::new(&options.annotation_prefix),
+        }
+    }
+
+    /// What the annotations of an Ingress say.
+    pub(super) fn read(
+        &self,
+        object_ref: &ObjectRef,
+        object: &networking::Ingress,
+        findings: &mut Vec<Finding>,
+    ) -> Policy {
+        let none = BTreeMap::new();
+        let annotations = object.metadata.annotations.as_ref().unwrap_or(&none);
+        let (policy, found) = policy::read(object_ref, annotations, &self.settings, &self.prefixes);
+        findings.extend(found);
+        policy
+    }
 }
 
 /// What the ConfigMap says.
-pub(super) fn settings(_objects: &Objects, options: &Options, _findings: &mut Vec<Finding>) -> Settings {
-    Settings { profile: options.profile, ..Settings::default() }
+fn settings(_objects: &Objects, options: &Options, _findings: &mut Vec<Finding>) -> Settings {
+    Settings::of(options.profile)
 }

@@ -113,7 +113,7 @@ impl<'a> Backends<'a> {
                 &value,
                 problem.severity,
                 problem.code,
-                problem.message,
+                &problem.message,
             );
         }
         Some(name)
@@ -138,7 +138,7 @@ impl<'a> Backends<'a> {
         let backend =
             BackendName { namespace: namespace.clone(), service: name.clone(), port: PortName::Number(port) };
         if let Some(problem) = self.resolve(&backend) {
-            findings.push("spec.ports[0]".to_owned(), "", problem.severity, problem.code, problem.message);
+            findings.push("spec.ports[0]".to_owned(), "", problem.severity, problem.code, &problem.message);
         }
         Some(backend)
     }
@@ -229,7 +229,7 @@ fn external(service: &Service, port: &PortName) -> Result<Resolved, Problem> {
             part: Part::Service,
             severity: Severity::Fail,
             code: "invalid-external-name",
-            message: "spec.externalName of the Service is no DNS name; requests get 503".to_owned(),
+            message: "the externalName of the Service is no DNS name; requests get 503".to_owned(),
         });
     };
     Ok(Resolved { spec, problem: None })
