@@ -118,3 +118,11 @@ fn check(folder: &Path) -> Result<(), SourceError> {
     let entries = std::fs::read_dir(folder);
     entries.map(drop).map_err(|source| SourceError::Folder { folder: folder.to_owned(), source })
 }
+
+/// The objects of a text that has no mistakes.
+#[cfg(test)]
+pub(crate) fn objects(text: &str) -> crate::objects::Objects {
+    let contents = document::read(&Path::new("test.yaml").into(), text);
+    assert_eq!(contents.problems, [], "mistakes in the text of the test");
+    contents.objects.into_iter().map(|placed| placed.object).collect()
+}

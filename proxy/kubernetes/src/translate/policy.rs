@@ -1,7 +1,8 @@
 //! The one place where annotations and settings go through `weir_core::policy`.
 
+use super::findings::Findings;
 use super::options::Options;
-use crate::objects::Objects;
+use crate::objects::{Kind, Objects};
 use k8s_openapi::api::networking::v1 as networking;
 use std::collections::BTreeMap;
 use weir_core::Finding;
@@ -38,7 +39,19 @@ impl Reader {
     }
 }
 
-/// What the ConfigMap says.
-fn settings(_objects: &Objects, options: &Options, _findings: &mut Vec<Finding>) -> Settings {
-    Settings::of(options.profile)
+/// What the ConfigMap says, if the operator named one.
+fn settings(objects: &Objects, options: &Options, findings: &mut Vec<Finding>) -> Settings {
+    let Some(name) = &options.config_map else { return Settings::of(options.profile) };
+    let object_ref = ObjectRef::new(Kind::ConfigMap.as_str(), &name.namespace, &name.name);
+    let Some(object) = objects.config_maps.get(&name.namespace, &name.name) else {
+        let message =
+            "named as the settings of the proxy, but there is no such ConfigMap; the defaults are in force";
+        Findings::new(&object_ref, findings).fail("metadata.name", &name.name, "missing-config-map", message);
+        return Settings::of(options.profile);
+    };
+    let none = BTreeMap::new();
+    let (settings, found) =
+        policy::settings(&object_ref, object.data.as_ref().unwrap_or(&none), options.profile);
+    findings.extend(found);
+    settings
 }

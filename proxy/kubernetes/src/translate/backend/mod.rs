@@ -10,6 +10,8 @@ use endpoints::Slices;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::IngressBackend;
 use port::FoundBy;
+#[cfg(test)]
+pub(super) use port::text as port_text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use weir_core::Finding;

@@ -79,7 +79,7 @@ pub(super) fn describe(port: &ServicePort) -> String {
 }
 
 /// A port as an Ingress writes it.
-pub(super) fn text(port: &PortName) -> String {
+pub(in crate::translate) fn text(port: &PortName) -> String {
     match port {
         PortName::Number(number) => number.to_string(),
         PortName::Name(name) => name.clone(),
