@@ -1,54 +1,201 @@
 //! One line per request.
 //!
-//! Under construction: nothing is written yet.
+//! Each worker has an [`AccessLog`] of its own and collects lines in a buffer; a thread writes the buffers. Nothing
+//! here waits: when the writer cannot follow, lines are dropped and counted, and traffic goes on.
 
-use crate::clock::WallTime;
+mod line;
+mod writer;
+
+pub use writer::{OpenError, Writer};
+
+use crate::clock::{Dates, WallTime};
+use crate::counters::Counters;
 use crate::request_id::RequestId;
+use crate::respond::GatewayError;
+use parking_lot::Mutex;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_core::account::{Account, Outcome};
+use weir_core::verdict::Reason;
+use writer::{Chunk, Sink};
 
-/// The lane that a request took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where lines go (`--access-log`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// Nowhere.
+    Off,
+    /// The standard output.
+    #[default]
+    Stdout,
+    /// The end of a file.
+    File(PathBuf),
+}
+
+/// How lines look (`--access-log-format`). Names and order of the fields are the same in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// An object per line.
+    #[default]
+    Json,
+    /// `name=value` pairs ("logfmt").
+    Text,
+}
+
+/// The lane that served a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// The express lane.
+    /// Ours.
     Express,
     /// Pingora's.
     Pingora,
 }
 
-/// What a line is made of.
+impl Lane {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Express, Self::Pingora];
+
+    /// The word in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Express => "express",
+            Self::Pingora => "pingora",
+        }
+    }
+}
+
+/// Who answered a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// The origin.
+    #[default]
+    Origin,
+    /// We did, because the core refused.
+    Refused(Reason),
+    /// We did, because something failed.
+    Failed(GatewayError),
+}
+
+/// A request that came to its end.
+#[derive(Clone, Copy)]
 pub struct Entry<'a> {
-    /// Who asked, where it went, which rules spoke.
+    /// Its closed account.
     pub account: &'a Account,
     /// How it ended.
     pub outcome: &'a Outcome,
-    /// Method as sent.
+    /// Who answered.
+    pub answer: Answer,
+    /// Method as sent; at most 32 bytes are logged.
     pub method: &'a [u8],
-    /// Host as sent.
+    /// Host as sent; at most 255 bytes are logged.
     pub host: &'a [u8],
-    /// Path as sent.
+    /// Path as sent, without the query, which may hold secrets; at most 1024 bytes are logged.
     pub path: &'a [u8],
     /// The id that it carried.
     pub request_id: Option<&'a RequestId>,
-    /// The lane it took.
+    /// The lane that served it.
     pub lane: Lane,
-    /// From the end of its head to the end of the response.
+    /// From the end of its head to its end.
     pub duration: Duration,
 }
 
-/// Takes lines; one per worker.
-#[derive(Clone, Debug)]
-pub struct AccessLog;
+/// A worker's end of the access log. Clones share the buffer; [`AccessLog::worker`] makes one of its own.
+#[derive(Clone)]
+pub struct AccessLog(Option<Arc<Buffer>>);
+
+struct Buffer {
+    format: Format,
+    sink: Sink,
+    // Never contended: a worker is one thread. The lock is there because its tasks share the log.
+    pen: Mutex<Pen>,
+}
+
+#[derive(Default)]
+struct Pen {
+    dates: Dates,
+    chunk: Chunk,
+}
 
 impl AccessLog {
-    /// Adds a line.
-    pub fn write(&self, _wall: WallTime, _entry: &Entry<'_>) {}
+    /// A log that takes lines and keeps none.
+    pub fn off() -> Self {
+        Self(None)
+    }
 
-    /// Hands what was added to the writer.
-    pub fn flush(&self) {}
+    /// Opens the log and starts its writer. Lines lost are counted in `counters`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or the thread not be started.
+    pub fn open(
+        target: &Target,
+        format: Format,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, Writer), OpenError> {
+        match writer::open(target, counters)? {
+            (Some(sink), writer) => Ok((Self::with(format, sink), writer)),
+            (None, writer) => Ok((Self::off(), writer)),
+        }
+    }
 
-    /// One for another worker.
+    fn with(format: Format, sink: Sink) -> Self {
+        Self(Some(Arc::new(Buffer { format, sink, pen: Mutex::default() })))
+    }
+
+    /// Another end with a buffer of its own, for another worker.
     pub fn worker(&self) -> Self {
-        Self
+        match &self.0 {
+            Some(buffer) => Self::with(buffer.format, buffer.sink.clone()),
+            None => Self::off(),
+        }
+    }
+
+    /// Takes the line of a request.
+    pub fn write(&self, wall: WallTime, entry: &Entry<'_>) {
+        self.put(wall, |line| line.request(entry));
+    }
+
+    /// Takes the line of a request whose head was not understood, so that nothing else is known of it.
+    pub fn write_failed(&self, wall: WallTime, peer: IpAddr, error: GatewayError) {
+        self.put(wall, |line| line.failure(peer, error));
+    }
+
+    fn put(&self, wall: WallTime, write: impl FnOnce(&mut line::Line<'_>)) {
+        let Some(buffer) = &self.0 else { return };
+        let pen = &mut *buffer.pen.lock();
+        let mut line = line::Line::begin(buffer.format, &mut pen.chunk.bytes);
+        line.time(pen.dates.rfc3339(wall), wall);
+        write(&mut line);
+        line.end();
+        pen.chunk.lines += 1;
+        if pen.chunk.bytes.len() >= FULL {
+            buffer.sink.send(&mut pen.chunk);
+        }
+    }
+
+    /// Hands what was collected to the writer. Called some times a second, so that a quiet log is not a late one.
+    pub fn flush(&self) {
+        if let Some(buffer) = &self.0 {
+            buffer.sink.send(&mut buffer.pen.lock().chunk);
+        }
     }
 }
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.sink.send(&mut self.pen.get_mut().chunk);
+    }
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AccessLog").field(&self.0.as_ref().map(|buffer| buffer.format)).finish()
+    }
+}
+
+/// Bytes after which a buffer goes to the writer.
+const FULL: usize = 60 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -285,6 +285,7 @@ async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<()
 /// Tells a client what is wrong with what it sent, and closes.
 async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
     shared.counters.gateway_error(error);
+    shared.log.write_failed(shared.clock.wall(), conn.info.peer.ip(), error);
     let mut text = buffers::take_text();
     with_date(shared, |date| {
         let ask =

@@ -1,29 +1,214 @@
-//! Counts of what has no location.
+//! What is counted for the process as a whole: everything that has no object to be counted for.
 //!
-//! Under construction: nothing is counted yet.
+//! Plain relaxed atomics that the lanes move; `metrics.rs` renders them. What belongs to an object is counted by the
+//! core ([`weir_core::account::ObjectCounters`]).
 
 use crate::access_log::Lane;
 use crate::lane::pingora::strict::Malformed;
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
+use std::array;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts of what has no location.
-#[derive(Debug, Default)]
-pub struct Counters;
+/// What is counted for the process as a whole. Counters only grow, gauges go up and down.
+#[derive(Debug)]
+pub struct Counters {
+    connections_accepted: AtomicU64,
+    connections_shed: AtomicU64,
+    accepts_failed: AtomicU64,
+    lanes: [AtomicU64; Lane::ALL.len()],
+    declined: [AtomicU64; Why::ALL.len()],
+    malformed: [AtomicU64; MALFORMED.len()],
+    gateway_errors: [AtomicU64; GatewayError::ALL.len()],
+    access_log_written: AtomicU64,
+    access_log_dropped: AtomicU64,
+}
 
 impl Counters {
-    /// A connection was accepted.
-    pub fn connection_accepted(&self) {}
-    /// A connection was closed at once.
-    pub fn connection_shed(&self) {}
-    /// Accepting failed.
-    pub fn accept_failed(&self) {}
-    /// A request took a lane.
-    pub fn lane_request(&self, _lane: Lane) {}
-    /// The express lane left a request to the other one.
-    pub fn declined(&self, _why: Why) {}
-    /// A head was refused.
-    pub fn malformed(&self, _fault: Malformed) {}
-    /// An answer of our own was sent.
-    pub fn gateway_error(&self, _error: GatewayError) {}
+    /// All at zero.
+    pub fn new() -> Self {
+        Self {
+            connections_accepted: AtomicU64::new(0),
+            connections_shed: AtomicU64::new(0),
+            accepts_failed: AtomicU64::new(0),
+            lanes: zeros(),
+            declined: zeros(),
+            malformed: zeros(),
+            gateway_errors: zeros(),
+            access_log_written: AtomicU64::new(0),
+            access_log_dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// A connection was accepted and is served.
+    pub fn connection_accepted(&self) {
+        add(&self.connections_accepted, 1);
+    }
+
+    /// A connection was closed at once, because there are as many as may be.
+    pub fn connection_shed(&self) {
+        add(&self.connections_shed, 1);
+    }
+
+    /// Accepting failed: no descriptors, no memory, or the client was gone.
+    pub fn accept_failed(&self) {
+        add(&self.accepts_failed, 1);
+    }
+
+    /// A request ended that was served by this lane.
+    pub fn lane_request(&self, lane: Lane) {
+        at(&self.lanes, lane as usize);
+    }
+
+    /// The express lane left a request to the other.
+    pub fn declined(&self, why: Why) {
+        at(&self.declined, why as usize);
+    }
+
+    /// A request head has no reading.
+    pub fn malformed(&self, fault: Malformed) {
+        at(&self.malformed, fault as usize);
+    }
+
+    /// A request was answered by a lane itself.
+    pub fn gateway_error(&self, error: GatewayError) {
+        at(&self.gateway_errors, error as usize);
+    }
+
+    /// So many access log lines were written.
+    pub(crate) fn access_log_written(&self, lines: u64) {
+        add(&self.access_log_written, lines);
+    }
+
+    /// So many access log lines were lost: the writer was too slow, or its file took no more.
+    pub(crate) fn access_log_dropped(&self, lines: u64) {
+        add(&self.access_log_dropped, lines);
+    }
+
+    /// The numbers as they are now.
+    pub fn read(&self) -> Reading {
+        Reading {
+            connections_accepted: load(&self.connections_accepted),
+            connections_shed: load(&self.connections_shed),
+            accepts_failed: load(&self.accepts_failed),
+            lanes: pairs(&Lane::ALL, &self.lanes),
+            declined: pairs(&Why::ALL, &self.declined),
+            malformed: pairs(&MALFORMED, &self.malformed),
+            gateway_errors: pairs(&GatewayError::ALL, &self.gateway_errors),
+            access_log_written: load(&self.access_log_written),
+            access_log_dropped: load(&self.access_log_dropped),
+        }
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// [`Counters`] as they were at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Connections accepted and served.
+    pub connections_accepted: u64,
+    /// Connections closed at once.
+    pub connections_shed: u64,
+    /// Accepts that failed.
+    pub accepts_failed: u64,
+    /// Requests by lane.
+    pub lanes: Vec<(Lane, u64)>,
+    /// Requests that the express lane left to the other, by reason.
+    pub declined: Vec<(Why, u64)>,
+    /// Request heads without a reading, by fault.
+    pub malformed: Vec<(Malformed, u64)>,
+    /// Answers of the lanes themselves.
+    pub gateway_errors: Vec<(GatewayError, u64)>,
+    /// Access log lines written.
+    pub access_log_written: u64,
+    /// Access log lines lost.
+    pub access_log_dropped: u64,
+}
+
+fn zeros<const N: usize>() -> [AtomicU64; N] {
+    array::from_fn(|_| AtomicU64::new(0))
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Relaxed);
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Relaxed)
+}
+
+fn at(counters: &[AtomicU64], place: usize) {
+    if let Some(counter) = counters.get(place) {
+        add(counter, 1);
+    }
+}
+
+fn pairs<T: Copy>(all: &[T], counters: &[AtomicU64]) -> Vec<(T, u64)> {
+    all.iter().copied().zip(counters.iter().map(load)).collect()
+}
+
+/// The word for a fault of a request head, in metrics.
+pub fn malformed_word(fault: Malformed) -> &'static str {
+    match fault {
+        Malformed::Syntax => "syntax",
+        Malformed::FieldCount => "field-count",
+        Malformed::Version => "version",
+        Malformed::Method => "method",
+        Malformed::Target => "target",
+        Malformed::Host => "host",
+        Malformed::ContentLength => "content-length",
+        Malformed::TransferEncoding => "transfer-encoding",
+        Malformed::TransferCoding => "transfer-coding",
+        Malformed::Connection => "connection",
+        Malformed::Expect => "expect",
+    }
+}
+
+/// All faults, in the order of their numbers.
+const MALFORMED: [Malformed; 11] = [
+    Malformed::Syntax,
+    Malformed::FieldCount,
+    Malformed::Version,
+    Malformed::Method,
+    Malformed::Target,
+    Malformed::Host,
+    Malformed::ContentLength,
+    Malformed::TransferEncoding,
+    Malformed::TransferCoding,
+    Malformed::Connection,
+    Malformed::Expect,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `ALL` is in the order of the numbers, so that each counter is read under its own name.
+    #[test]
+    fn each_counter_is_read_under_its_own_name() {
+        let counters = Counters::new();
+        Lane::ALL.iter().for_each(|lane| counters.lane_request(*lane));
+        Why::ALL.iter().for_each(|why| counters.declined(*why));
+        MALFORMED.iter().for_each(|fault| counters.malformed(*fault));
+        GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
+        let once = counters.read();
+        assert!(once.lanes.iter().all(|(_, count)| *count == 1));
+        assert!(once.declined.iter().all(|(_, count)| *count == 1));
+        assert!(once.malformed.iter().all(|(_, count)| *count == 1));
+        assert!(once.gateway_errors.iter().all(|(_, count)| *count == 1));
+
+        counters.declined(Why::Trailer);
+        counters.malformed(Malformed::Expect);
+        counters.gateway_error(GatewayError::Version);
+        let twice = counters.read();
+        assert!(twice.declined.iter().all(|(why, count)| (*count == 2) == (*why == Why::Trailer)));
+        assert!(twice.malformed.iter().all(|(fault, count)| (*count == 2) == (*fault == Malformed::Expect)));
+        let version = GatewayError::Version;
+        assert!(twice.gateway_errors.iter().all(|(error, count)| (*count == 2) == (*error == version)));
+    }
 }

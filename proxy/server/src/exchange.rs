@@ -1,6 +1,6 @@
 //! A request from its verdict to its log line, whichever lane it takes.
 
-use crate::access_log::{Entry, Lane};
+use crate::access_log::{Answer, Entry, Lane};
 use crate::buffers;
 use crate::clock::Dates;
 use crate::request_id::{RequestId, RequestIds};
@@ -26,6 +26,7 @@ pub struct Exchange {
     client: Client,
     accept: Accept,
     id: RequestId,
+    answer: Answer,
     /// What happened so far. The lanes write it as they go.
     pub outcome: Outcome,
 }
@@ -75,6 +76,7 @@ impl Exchange {
             client,
             accept,
             id,
+            answer: Answer::Origin,
             outcome: Outcome::default(),
         }
     }
@@ -132,6 +134,7 @@ impl Exchange {
     /// Calls `write` with the refusal as a response, and notes its status.
     pub fn respond(&mut self, then: Then, write: impl FnOnce(&Response<'_>)) {
         let Held::Refuse(refusal) = &self.held else { return };
+        self.answer = Answer::Refused(refusal.reason);
         let status = with_date(&self.shared, |date| {
             let response = Response::refusal(refusal, self.ask(then, date));
             write(&response);
@@ -149,6 +152,7 @@ impl Exchange {
     /// Calls `write` with another answer of our own, and notes its status.
     pub fn respond_error(&mut self, error: GatewayError, then: Then, write: impl FnOnce(&Response<'_>)) {
         self.shared.counters.gateway_error(error);
+        self.answer = Answer::Failed(error);
         with_date(&self.shared, |date| write(&Response::error(error, self.ask(then, date))));
         self.outcome.status = error.status();
     }
@@ -201,6 +205,7 @@ impl Exchange {
         let entry = Entry {
             account,
             outcome: &self.outcome,
+            answer: self.answer,
             method: self.asked.method(),
             host: self.asked.host(),
             path: self.asked.path(),

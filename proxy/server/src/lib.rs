@@ -16,5 +16,6 @@ pub mod request_id;
 pub mod respond;
 pub mod server;
 pub mod shared;
+mod text;
 pub mod upstream;
 pub mod worker;

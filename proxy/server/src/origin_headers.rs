@@ -6,8 +6,7 @@
 
 use crate::request_id::RequestId;
 use crate::respond::is_field_value;
-use std::io::Write as _;
-use std::net::IpAddr;
+use crate::text::{Address, Text};
 use weir_core::facts::{Headers, Scheme};
 use weir_core::identity::Client;
 use weir_core::policy::TrustMode;
@@ -63,7 +62,7 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
     if let Some(id) = inputs.request_id {
         put("X-Request-ID", id.as_bytes());
     }
-    let client = Address::write(inputs.client.address);
+    let client = Address::of_ip(inputs.client.address);
     let sent = List::join(inputs.headers, "x-forwarded-for");
     put("X-Real-IP", client.as_bytes());
     match &sent {
@@ -71,7 +70,7 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
             if inputs.forwarded_for == ForwardedFor::Append && inputs.client.trust != TrustMode::Ignore =>
         {
             let mut full = *sent;
-            full.append_element(Address::write(inputs.client.peer).as_bytes());
+            full.append_element(Address::of_ip(inputs.client.peer).as_bytes());
             put("X-Forwarded-For", full.as_bytes());
         }
         _ => put("X-Forwarded-For", client.as_bytes()),
@@ -137,63 +136,8 @@ fn last_element<const N: usize>(
     last
 }
 
-/// At most `N` bytes, without the allocator.
-#[derive(Clone, Copy)]
-struct Text<const N: usize> {
-    len: usize,
-    bytes: [u8; N],
-}
-
-type Address = Text<45>; // the longest IPv6 text, with an embedded IPv4 address
 type Host = Text<MAX_HOST>;
 type List = Text<MAX_LIST>;
-
-impl<const N: usize> Text<N> {
-    const EMPTY: Self = Self { len: 0, bytes: [0; N] };
-
-    fn copy(text: &[u8]) -> Option<Self> {
-        let mut new = Self::EMPTY;
-        new.bytes.get_mut(..text.len())?.copy_from_slice(text);
-        new.len = text.len();
-        Some(new)
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// Appends; what does not fit as a whole is left out.
-    fn push(&mut self, more: &[u8]) {
-        let end = self.len.saturating_add(more.len());
-        if let Some(room) = self.bytes.get_mut(self.len..end) {
-            room.copy_from_slice(more);
-            self.len = end;
-        }
-    }
-}
-
-impl Address {
-    fn write(address: IpAddr) -> Self {
-        let mut text = Self::EMPTY;
-        match address {
-            IpAddr::V4(v4) => {
-                for (i, octet) in v4.octets().into_iter().enumerate() {
-                    if i > 0 {
-                        text.push(b".");
-                    }
-                    text.push(itoa::Buffer::new().format(octet).as_bytes());
-                }
-            }
-            IpAddr::V6(v6) => {
-                let mut room = text.bytes.as_mut_slice();
-                let fits = write!(room, "{v6}").is_ok(); // always: the text was measured for it
-                let left = room.len();
-                text.len = if fits { text.bytes.len().saturating_sub(left) } else { 0 };
-            }
-        }
-        text
-    }
-}
 
 impl List {
     /// All values of a field, joined as RFC 9110 section 5.3 has it; `None` when there is none, or when one has bytes
@@ -209,7 +153,7 @@ impl List {
                 list.get_or_insert(Self::EMPTY).append_element(value);
             }
         });
-        list.filter(|list| clean && list.len > 0)
+        list.filter(|list| clean && !list.as_bytes().is_empty())
     }
 
     /// Appends to the list, and makes room at its left where that is needed.
@@ -217,8 +161,7 @@ impl List {
         let element = right_part(element, MAX_LIST);
         let room = MAX_LIST.saturating_sub(element.len().saturating_add(SEPARATOR.len()));
         let keep = right_part(self.as_bytes(), room).len();
-        self.bytes.copy_within(self.len.saturating_sub(keep)..self.len, 0);
-        self.len = keep;
+        self.keep_right(keep);
         if keep > 0 {
             self.push(SEPARATOR);
         }

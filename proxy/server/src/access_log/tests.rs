@@ -1,0 +1,228 @@
+use super::*;
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use weir_core::account::{End, UpstreamOutcome, UpstreamResult};
+use weir_core::facts::{Facts, Scheme};
+use weir_core::verdict::Verdict;
+use weir_core::{Engine, engine::EngineConfig};
+use weir_limits::Instant;
+
+/// The account of a request that met a policy, made by the real core.
+fn account() -> Account {
+    let engine = Engine::new(EngineConfig { clients: 16, in_flight: 16, ..EngineConfig::default() });
+    let facts = Facts {
+        peer: [10, 0, 0, 1].into(),
+        port: 80,
+        scheme: Scheme::Http,
+        method: "GET",
+        host: b"shop.example",
+        path: b"/",
+        query: b"",
+        content_length: None,
+        head_bytes: 0,
+        headers: &(),
+    };
+    match engine.admit(Instant::START, &facts) {
+        Verdict::Refuse(refusal) => refusal.account,
+        Verdict::Forward(_) => panic!("there is no route"),
+    }
+}
+
+fn outcome() -> Outcome {
+    Outcome {
+        status: 200,
+        bytes_in: 120,
+        bytes_out: 1024,
+        end: End::Complete,
+        upstream: Some(UpstreamOutcome {
+            address: ([10, 1, 2, 3], 8080).into(),
+            tries: 2,
+            status: 200,
+            latency: Duration::from_micros(1_234),
+            result: UpstreamResult::Respond,
+        }),
+    }
+}
+
+fn entry<'a>(account: &'a Account, outcome: &'a Outcome, path: &'a [u8]) -> Entry<'a> {
+    Entry {
+        account,
+        outcome,
+        answer: Answer::Origin,
+        method: b"GET",
+        host: b"shop.example",
+        path,
+        request_id: None,
+        lane: Lane::Express,
+        duration: Duration::from_micros(1_002_003),
+    }
+}
+
+/// The line that a log of this format makes.
+fn line(format: Format, write: impl FnOnce(&mut line::Line<'_>)) -> Vec<u8> {
+    let wall = WallTime::from_millis(784_111_777_042);
+    let mut out = Vec::new();
+    let mut line = line::Line::begin(format, &mut out);
+    line.time(Dates::new().rfc3339(wall), wall);
+    write(&mut line);
+    line.end();
+    out
+}
+
+fn check(format: Format, entry: &Entry<'_>, expect: &Expect) {
+    expect.assert_eq(&String::from_utf8(line(format, |line| line.request(entry))).unwrap());
+}
+
+#[test]
+fn a_line_says_who_asked_for_what_and_what_became_of_it() {
+    let (account, outcome) = (account(), outcome());
+    let id = RequestId::read(b"abc");
+    let entry = Entry { request_id: id.as_ref(), ..entry(&account, &outcome, b"/p\"\\\x01\xff") };
+    check(
+        Format::Json,
+        &entry,
+        &expect![[r#"
+        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p\"\\\u0001\u00ff","status":200,"upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
+    "#]],
+    );
+    check(
+        Format::Text,
+        &entry,
+        &expect![[r#"
+        time="1994-11-06T08:49:37.042Z" client=10.0.0.1 peer=10.0.0.1 method="GET" host="shop.example" path="/p\"\\\u0001\u00ff" status=200 upstream=10.1.2.3:8080 upstream_tries=2 upstream_status=200 upstream_latency=0.001234 upstream_result=respond duration=1.002003 bytes_in=120 bytes_out=1024 end=complete request_id=abc lane=express
+    "#]],
+    );
+    let refused = Outcome { status: 404, upstream: None, ..Outcome::default() };
+    let entry = Entry { answer: Answer::Refused(Reason::NoRoute), outcome: &refused, ..entry };
+    check(
+        Format::Json,
+        &entry,
+        &expect![[r#"
+        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p\"\\\u0001\u00ff","status":404,"reason":"no-route","duration":1.002003,"bytes_in":0,"bytes_out":0,"end":"complete","request_id":"abc","lane":"express"}
+    "#]],
+    );
+}
+
+#[test]
+fn a_head_that_was_not_understood_has_a_line_too() {
+    let failure = |line: &mut line::Line<'_>| line.failure([10, 0, 0, 1].into(), GatewayError::Version);
+    let text = String::from_utf8(line(Format::Json, failure)).unwrap();
+    expect![[r#"
+        {"time":"1994-11-06T08:49:37.042Z","peer":"10.0.0.1","status":505,"reason":"version"}
+    "#]]
+    .assert_eq(&text);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_asked_for_a_line_is_one_json_object(
+        method in prop::collection::vec(any::<u8>(), 0..40),
+        host in prop::collection::vec(any::<u8>(), 0..300),
+        path in prop::collection::vec(any::<u8>(), 0..2000),
+        micros: u32,
+    ) {
+        let (account, outcome) = (account(), outcome());
+        let entry = Entry {
+            method: &method,
+            host: &host,
+            duration: Duration::from_micros(micros.into()),
+            ..entry(&account, &outcome, &path)
+        };
+        let bytes = line(Format::Json, |line| line.request(&entry));
+        prop_assert_eq!(bytes.iter().position(|byte| *byte == b'\n'), Some(bytes.len() - 1));
+        prop_assert!(bytes.len() <= 6 * (32 + 255 + 1024) + 512);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let latin: String = path.iter().take(1024).map(|byte| char::from(*byte)).collect();
+        prop_assert_eq!(value["path"].as_str(), Some(latin.as_str()));
+        let seconds = f64::from(micros) / 1e6;
+        prop_assert_eq!(value["duration"].as_f64(), Some(seconds));
+
+        let text = line(Format::Text, |line| line.request(&entry));
+        prop_assert_eq!(text.iter().position(|byte| *byte == b'\n'), Some(text.len() - 1));
+        prop_assert!(text.is_ascii());
+    }
+}
+
+/// A place to write to that takes a chunk only when it is told to.
+struct Gate {
+    open: Receiver<()>,
+    written: SyncSender<Vec<u8>>,
+}
+
+impl Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.open.recv();
+        self.written.send(bytes.to_vec()).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_does_not_follow_costs_lines_and_not_time() {
+    let counters = Arc::new(Counters::new());
+    let (opener, open) = sync_channel(1000);
+    let (written, lines) = sync_channel(1000);
+    let (sink, writer) = writer::start(Gate { open, written }, counters.clone()).unwrap();
+    let log = AccessLog::with(Format::Text, sink.unwrap());
+    let (account, outcome) = (account(), outcome());
+    // Many more chunks than there is room for; the writer stands still, and nobody waits for it.
+    for _ in 0..200 {
+        log.write(WallTime::default(), &entry(&account, &outcome, b"/"));
+        log.flush();
+    }
+    let dropped = counters.read().access_log_dropped;
+    assert!((100..200).contains(&dropped), "{dropped}");
+    drop(opener);
+    drop(log);
+    writer.join();
+    let reading = counters.read();
+    assert_eq!(reading.access_log_written + reading.access_log_dropped, 200);
+    assert_eq!(lines.iter().count() as u64, reading.access_log_written);
+}
+
+#[test]
+fn lines_of_all_workers_reach_the_file_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let counters = Arc::new(Counters::new());
+    let (log, writer) = AccessLog::open(&Target::File(path.clone()), Format::Json, counters.clone()).unwrap();
+    let workers: Vec<_> = (0..3)
+        .map(|_| {
+            let log = log.worker();
+            std::thread::spawn(move || {
+                let (account, outcome) = (account(), outcome());
+                for _ in 0..400 {
+                    log.write(WallTime::default(), &entry(&account, &outcome, &[b'x'; 300]));
+                }
+            })
+        })
+        .collect();
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    drop(log);
+    writer.join();
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text.lines().count(), 1200);
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert_eq!(counters.read().access_log_written, 1200);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_named() {
+    let target = Target::File("/nowhere/at/all/access.log".into());
+    let error = AccessLog::open(&target, Format::Json, Arc::new(Counters::new())).unwrap_err();
+    assert_eq!(error.to_string(), "--access-log: cannot open /nowhere/at/all/access.log");
+}
+
+#[test]
+fn a_log_that_is_off_takes_everything() {
+    let (log, writer) = AccessLog::open(&Target::Off, Format::Json, Arc::new(Counters::new())).unwrap();
+    log.worker().write_failed(WallTime::default(), [10, 0, 0, 1].into(), GatewayError::Version);
+    log.flush();
+    writer.join();
+}
