@@ -125,6 +125,13 @@ impl Exchange {
         };
     }
 
+    /// The body of an admitted request has turned out to be larger than a limit that is only observed.
+    pub fn observe_body(&mut self) {
+        if let Held::Forward(ticket) = &mut self.held {
+            ticket.observe_body();
+        }
+    }
+
     /// Writes the refusal as HTTP/1.1. Nothing is written when it was admitted.
     pub fn write_refusal(&mut self, then: Then, out: &mut Vec<u8>) {
         self.respond(then, |response| response.write_http1(out));

@@ -17,22 +17,26 @@ impl Landed {
     }
 
     /// The answer to a request that pingora did not answer: sent, and the connection kept or closed as `then` says.
-    /// Returns it with what came behind the request if it stays.
+    /// Returns how that ended, and the connection with what came behind the request if it stays.
     pub(crate) async fn answer(
         mut self,
         text: &[u8],
         then: Then,
         stall: Duration,
-    ) -> Option<(TcpStream, Vec<u8>)> {
+    ) -> (End, Option<(TcpStream, Vec<u8>)>) {
         let mut bytes = std::mem::take(&mut self.returned.unsent);
         bytes.extend_from_slice(text);
-        send(&mut self.returned.socket, &bytes, stall).await.ok()?;
+        if send(&mut self.returned.socket, &bytes, stall).await.is_err() {
+            return (End::ClientAbort, None);
+        }
         match then {
             Then::Close => {
                 linger::close(self.returned.socket);
-                None
+                (End::Complete, None)
             }
-            Then::Keep | Then::KeepHttp10 => Some((self.returned.socket, self.returned.next)),
+            Then::Keep | Then::KeepHttp10 => {
+                (End::Complete, Some((self.returned.socket, self.returned.next)))
+            }
         }
     }
 

@@ -3,51 +3,207 @@
 //! A request goes through the modules in this order: [`strict`] judges its head before anything is keyed on it; the
 //! core admits it; `flight` holds what forwarding it takes; `stream` lends the connection to pingora for exactly this
 //! message; `gate` has pingora's callbacks and `edit` what they change. Whatever pingora does, the connection comes
-//! back to `landing`, and every answer that is ours is written there.
+//! back to `landing`, and every answer that is ours is written there. What is refused never gets to pingora.
 
-#[allow(dead_code, reason = "nobody calls it yet")]
 mod edit;
-#[allow(dead_code, reason = "nobody calls it yet")]
 mod flight;
-#[allow(dead_code, reason = "nobody calls it yet")]
 mod forward;
-#[allow(dead_code, reason = "nobody calls it yet")]
 mod gate;
-#[allow(dead_code, reason = "nobody calls it yet")]
 mod landing;
-#[allow(dead_code, reason = "nobody calls it yet")]
 mod stream;
 pub mod strict;
 
 use crate::conn::ConnInfo;
 use crate::exchange::Exchange;
+use crate::origin_headers::{self, ForwardedFor, Inputs};
+use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
+use flight::{Dialect, Flight, Plan, Presence, Reply, Story, Underscores, Upgrade};
+use forward::{Forwarder, Landed};
+use http::HeaderValue;
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+use strict::{BodyLength, Head, MAX_FIELDS, Version};
 use tokio::net::TcpStream;
+use weir_core::account::End;
+use weir_core::backend::Backend;
+use weir_core::policy::{BodyLimit, Settings};
 
-/// The way of requests that the express lane does not take. One per worker.
+/// The way for requests that the express lane does not take. One per worker.
 pub struct PingoraLane {
-    _shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    forwarder: Forwarder,
+}
+
+/// A request that is ready for pingora, and what its connection needs to know of it afterwards.
+struct Ready {
+    plan: Plan,
+    backend: Arc<Backend>,
+    head: usize,
+    target: Range<usize>,
+    body: BodyLength,
+    then: Then,
 }
 
 impl PingoraLane {
-    /// A lane without connections to origins yet.
+    /// A lane with connections to origins of its own.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { _shared: shared }
+        Self { shared, forwarder: Forwarder::new() }
     }
 
-    /// Forwards one request that was read, judged ([`strict`]) and admitted; `received` begins with its head. Returns
-    /// the connection and what was read behind the request, if the connection stays.
+    /// Serves one admitted request, of which `received` has the whole head, unchanged, and whatever followed it.
+    ///
+    /// Returns the connection and what came behind the request if it can take another one; `None` when it is over:
+    /// closed, closing, or a tunnel that has ended.
     pub async fn serve(
         &self,
-        _tcp: TcpStream,
-        _received: Vec<u8>,
-        _info: ConnInfo,
-        _exchange: Exchange,
+        tcp: TcpStream,
+        received: Vec<u8>,
+        info: ConnInfo,
+        mut exchange: Exchange,
     ) -> Option<(TcpStream, Vec<u8>)> {
-        None // under construction
+        let Some(ready) = self.prepare(&received, &info, &exchange) else {
+            exchange.respond_error(GatewayError::Internal, Then::Close, |_| ());
+            exchange.end(End::Complete);
+            return None;
+        };
+        if self.shared.is_draining() {
+            self.forwarder.drain();
+        }
+        let before = received.len().min(ready.head) as u64;
+        let flight = Flight::new(ready.plan, ready.backend, self.shared.clock);
+        let landed =
+            self.forwarder.forward(tcp, received, ready.head, ready.target, ready.body, &flight).await;
+        let story = flight.take_story();
+        if story.over_observed_limit {
+            exchange.observe_body();
+        }
+        exchange.outcome.upstream = story.upstream.clone();
+        exchange.outcome.status = story.status;
+        match landed {
+            Some(landed) => {
+                exchange.outcome.bytes_in = landed.returned.bytes_in;
+                exchange.outcome.bytes_out = landed.returned.bytes_out;
+                self.land(landed, &story, ready.then, exchange).await
+            }
+            None => {
+                exchange.outcome.bytes_in = before;
+                exchange.end(End::ClientAbort);
+                None
+            }
+        }
+    }
+
+    /// What pingora needs for a request.
+    fn prepare(&self, received: &[u8], info: &ConnInfo, exchange: &Exchange) -> Option<Ready> {
+        let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let head = strict::read(received, &mut slots).ok()?;
+        let snapshot = self.shared.engine.snapshot();
+        Some(Ready {
+            plan: self.plan(&head, received.len(), info, exchange, &snapshot.settings)?,
+            backend: exchange.ticket()?.backend().clone(),
+            head: head.len,
+            target: head.target_span.clone(),
+            body: head.body,
+            then: match head.version {
+                _ if !head.persistent => Then::Close,
+                Version::Http10 => Then::KeepHttp10,
+                Version::Http11 => Then::Keep,
+            },
+        })
+    }
+
+    fn plan(
+        &self,
+        head: &Head<'_, '_>,
+        received: usize,
+        info: &ConnInfo,
+        exchange: &Exchange,
+        settings: &Settings,
+    ) -> Option<Plan> {
+        let ticket = exchange.ticket()?;
+        let mut fields = Vec::with_capacity(MOST_ADDED);
+        let inputs = Inputs {
+            client: exchange.client(),
+            host: head.host,
+            port: info.local.port(),
+            scheme: info.scheme,
+            forwarded_for: ForwardedFor::from_append(settings.trust.append),
+            request_id: Some(exchange.request_id()),
+            headers: &head.fields,
+        };
+        origin_headers::for_each(&inputs, |name, value| fields.push((name, value.to_vec())));
+        let mut response_fields = Vec::new();
+        exchange.for_each_response_field(|name, value| {
+            response_fields.extend(HeaderValue::from_bytes(value).ok().map(|value| (name, value)));
+        });
+        Some(Plan {
+            peer: info.peer,
+            target: head.origin_form(),
+            host: head.host.to_vec(),
+            dialect: match head.version {
+                Version::Http10 => Dialect::Http10,
+                Version::Http11 => Dialect::Http11,
+            },
+            expects_continue: head.expects_continue,
+            upgrade: if head.upgrades { Upgrade::Offer } else { Upgrade::Drop },
+            presence: match head.body {
+                BodyLength::Known(length) if length <= received.saturating_sub(head.len) as u64 => {
+                    Presence::Whole
+                }
+                _ => Presence::Part,
+            },
+            body_limit: match (head.body, ticket.body_limit()) {
+                (BodyLength::Chunked, (BodyLimit::Bytes(most), mode)) => Some((most, mode)),
+                // A length that is known was judged with the head.
+                _ => None,
+            },
+            origin: ticket.policy().origin.clone(),
+            fields,
+            underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
+            response_fields,
+            body_timeout: self.shared.timeouts.body,
+            write_timeout: self.shared.timeouts.write,
+        })
+    }
+
+    /// Answers what pingora did not answer, closes the account, and says what becomes of the connection.
+    async fn land(
+        &self,
+        landed: Landed,
+        story: &Story,
+        then: Then,
+        mut exchange: Exchange,
+    ) -> Option<(TcpStream, Vec<u8>)> {
+        let stall = self.shared.timeouts.write;
+        let Some(reply) = story.reply else {
+            exchange.end(story.end);
+            return landed.close_or_keep(story.end, stall).await;
+        };
+        let then = if landed.is_at_end() && !self.shared.is_draining() { then } else { Then::Close };
+        let mut text = Vec::new();
+        match reply {
+            Reply::RefuseBody => {
+                exchange.refuse_body();
+                exchange.write_refusal(then, &mut text);
+            }
+            Reply::Error(error) => exchange.write_error(error, then, &mut text),
+        }
+        let (end, back) = landed.answer(&text, then, stall).await;
+        exchange.end(end);
+        back
     }
 }
+
+impl fmt::Debug for PingoraLane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PingoraLane").finish_non_exhaustive()
+    }
+}
+
+/// Fields that an origin is told at most.
+const MOST_ADDED: usize = 12;
 
 #[cfg(test)]
 mod tests;

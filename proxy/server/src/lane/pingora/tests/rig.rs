@@ -135,6 +135,7 @@ async fn serve(
                         stall,
                     )
                     .await
+                    .1
             }
         };
         match back {
@@ -268,6 +269,13 @@ impl Client {
             (None, None) => String::new(),
         };
         Some(head + &body)
+    }
+
+    /// Drops up to `most` bytes of what was read already.
+    pub(super) fn take(&mut self, most: usize) -> usize {
+        let n = most.min(self.data.len());
+        self.data.drain(..n);
+        n
     }
 
     async fn read_some(&mut self) -> usize {
