@@ -29,7 +29,7 @@ async fn resetting() -> std::net::SocketAddr {
 #[tokio::test]
 async fn an_endpoint_that_refuses_connections_is_passed_over_even_for_a_post() {
     for request in [GET, POST] {
-        let (dead, (live, asked)) = (nobody().await, origin(OK).await);
+        let (dead, (live, asked)) = (nobody(), origin(OK).await);
         let endpoints = backend([dead, live]);
         let mut rig = Rig::with(endpoints.clone(), |_| ()).await;
         let (line, ended) = ask(&mut rig, request).await;
@@ -54,7 +54,7 @@ async fn failures_have_their_status_and_the_connection_stays() {
     let silent = origin_with(|mut client| async move { drop(client.read_to_end().await) }).await;
     for (list, error, result) in [
         (vec![], GatewayError::NoEndpoint, None),
-        (vec![nobody().await], GatewayError::ConnectFailed, Some(UpstreamResult::RefuseConnect)),
+        (vec![nobody()], GatewayError::ConnectFailed, Some(UpstreamResult::RefuseConnect)),
         (vec![resetting().await], GatewayError::OriginReset, Some(UpstreamResult::Reset)),
         (vec![garbage], GatewayError::InvalidResponse, Some(UpstreamResult::InvalidResponse)),
         (vec![lengths], GatewayError::InvalidResponse, Some(UpstreamResult::InvalidResponse)),

@@ -103,7 +103,7 @@ fn shared() -> Shared {
         engine: Arc::new(Engine::new(config)),
         clock: Clock::start(),
         counters: Arc::default(),
-        log: AccessLog,
+        log: AccessLog::off(),
         connections: Connections::new(100),
         timeouts: Timeouts::default(),
         lanes: Lanes::Pingora,
@@ -272,7 +272,7 @@ async fn a_tunnel_holds_its_place_as_long_as_it_lives() {
 
 #[tokio::test]
 async fn failures_are_answered_by_us_and_accounted() {
-    let front = Front::with(&[nobody().await], |_| ()).await;
+    let front = Front::with(&[nobody()], |_| ()).await;
     let mut client = front.client().await;
     for _ in 0..2 {
         client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n").await;
