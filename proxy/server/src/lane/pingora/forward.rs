@@ -46,6 +46,9 @@ impl Forwarder {
             // A pool smaller than what is in flight closes and opens connections all the time.
             upstream_keepalive_pool_size: POOL,
             max_retries: MOST_TRIES,
+            // No origin is spoken to over TLS yet. Without this every worker would read the system's certificates
+            // twice, and one that is malformed would be a panic.
+            ca_file: Some(NO_CERTIFICATES.to_owned()),
             ..ServerConf::default()
         };
         let mut proxy = HttpProxy::new(Gate, Arc::new(conf));
@@ -100,6 +103,8 @@ impl Forwarder {
     }
 }
 
+/// A file that is always there and always empty.
+const NO_CERTIFICATES: &str = "/dev/null";
 /// Idle connections to origins that a worker keeps.
 const POOL: usize = 1024;
 /// More than any policy asks for: how often is for `proxy-next-upstream-tries` to say.

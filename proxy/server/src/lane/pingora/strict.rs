@@ -133,12 +133,6 @@ impl Malformed {
     }
 }
 
-/// How many bytes of empty lines stand in front of the request line: at most one CRLF, which old clients send after a
-/// body (RFC 9112 section 2.2).
-pub fn leading(data: &[u8]) -> usize {
-    if data.starts_with(b"\r\n") { 2 } else { 0 }
-}
-
 /// Reads the complete head at the front of `data`; `slots` is room for its fields.
 ///
 /// # Errors

@@ -33,6 +33,7 @@ const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\
 struct Front {
     address: SocketAddr,
     shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
 }
 
 impl Front {
@@ -42,7 +43,8 @@ impl Front {
         let name =
             BackendName { namespace: "n".to_owned(), service: "s".to_owned(), port: PortName::Number(80) };
         let path = PathRule { path: "/".to_owned(), kind: PathKind::Prefix, backend: Some(name.clone()) };
-        let shared = Arc::new(shared());
+        let (phase, phases) = watch::channel(Phase::Run);
+        let shared = Arc::new(shared(phases));
         shared.engine.replace(Declaration {
             ingresses: vec![Ingress {
                 object: ObjectRef::new("Ingress", "n", "i"),
@@ -72,7 +74,7 @@ impl Front {
                 }
             }
         });
-        Self { address, shared }
+        Self { address, shared, phase }
     }
 
     async fn client(&self) -> Client {
@@ -97,7 +99,7 @@ impl Front {
 }
 
 /// An engine without routes, and nothing that writes.
-fn shared() -> Shared {
+fn shared(phase: watch::Receiver<Phase>) -> Shared {
     let config = EngineConfig { clients: 1_000, in_flight: 100, seed: Seed::from_u128(1) };
     Shared {
         engine: Arc::new(Engine::new(config)),
@@ -107,7 +109,7 @@ fn shared() -> Shared {
         connections: Connections::new(100),
         timeouts: Timeouts::default(),
         lanes: Lanes::Pingora,
-        phase: watch::channel(Phase::Run).1,
+        phase,
     }
 }
 
@@ -287,4 +289,17 @@ async fn failures_are_answered_by_us_and_accounted() {
     assert_eq!(front.ends().await, [3, 0, 0]);
     let results = front.counters();
     assert_eq!(results.upstream().find(|(result, _)| *result == UpstreamResult::RefuseConnect).unwrap().1, 3);
+}
+
+#[tokio::test]
+async fn responses_say_that_the_connection_ends_when_the_process_does() {
+    let (origin, _) = origin(OK).await;
+    let front = Front::with(&[origin], |_| ()).await;
+    let mut client = front.client().await;
+    for (phase, connection) in [(Phase::Run, "keep-alive"), (Phase::Drain, "close")] {
+        front.phase.send(phase).unwrap();
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(field(&client.read_response().await, "connection"), Some(connection));
+    }
+    assert_eq!(client.read_to_end().await, "");
 }
