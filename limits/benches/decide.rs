@@ -3,6 +3,7 @@
 //! `cargo bench -p weir-limits` measures; without `--bench` (as `cargo test --benches` runs it) everything runs once
 //! and small, to see that it works.
 #![allow(clippy::disallowed_methods, reason = "a bench is where a clock is read")]
+#![allow(clippy::unwrap_used, reason = "a bench may fail")]
 
 use std::hint::black_box;
 use std::sync::Barrier;

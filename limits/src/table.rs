@@ -160,7 +160,7 @@ impl Clients {
                 let [_, tats @ ..] = self.slots.cell(at);
                 *tats
             }
-            Err(_) => self.newcomer(now, rule.id()),
+            Err(_) => self.shared_by(now, rule.id()).map_or(UNTOUCHED, |index| self.shared[index].tats),
         };
         std::array::from_fn(|window| {
             let quota = rule.windows()[window].as_ref()?;
@@ -179,9 +179,19 @@ impl Clients {
     /// As `spend`, for a key without a cell.
     #[inline(never)]
     fn spend_new(&mut self, now: Instant, rule: &Rule, key: Key) -> Result<Spent, Denial> {
-        let mut before = self.newcomer(now, rule.id());
-        let [a, b, c, d] = look(&mut before, rule, now)?;
         self.tidy(now, STEPS);
+        let shared = self.shared_by(now, rule.id());
+        let mut before = shared.map_or(UNTOUCHED, |index| self.shared[index].tats);
+        let [a, b, c, d] = match look(&mut before, rule, now) {
+            Ok(after) => after,
+            Err(denial) => {
+                // What was too far ahead is healed in there, too.
+                if let Some(index) = shared {
+                    self.shared[index].tats = before;
+                }
+                return Err(denial);
+            }
+        };
         let cell = [key.as_u64(), a, b, c, d];
         let mut insert = self.insert(now, cell);
         if insert == Insert::Reject {
@@ -194,14 +204,13 @@ impl Clients {
         }
     }
 
-    /// What a newcomer starts with: it may be one of those that shared a cell, so as long as that is not fresh, its
-    /// state; else nothing spent.
-    fn newcomer(&self, now: Instant, rule: RuleId) -> Tats {
+    /// The shared cell whose state a newcomer starts with, for it may be one of those that shared it. None if it is
+    /// fresh.
+    fn shared_by(&self, now: Instant, rule: RuleId) -> Option<usize> {
         if self.shared_until <= now.as_nanos() {
-            return [gcra::FRESH; Window::COUNT];
+            return None;
         }
-        let cell = self.shared.iter().find(|cell| cell.rule == Some(rule));
-        cell.map_or([gcra::FRESH; Window::COUNT], |cell| cell.tats)
+        self.shared.iter().position(|cell| cell.rule == Some(rule))
     }
 
     fn insert(&mut self, now: Instant, cell: Cell<CELL>) -> Insert {
@@ -325,6 +334,9 @@ fn shard_capacity(capacity: usize, count: usize) -> usize {
     let mean = capacity.div_ceil(count);
     if count == 1 { mean } else { mean + 6 * mean.isqrt() }
 }
+
+/// The state of a client not seen before.
+const UNTOUCHED: Tats = [gcra::FRESH; Window::COUNT];
 
 /// Words in a cell: the key and a TAT for each window.
 const CELL: usize = 1 + Window::COUNT;
