@@ -1,5 +1,7 @@
 //! The whole server with every request in pingora's lane: what reaches an origin, and what is refused before.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -46,8 +47,28 @@ pub(crate) struct Plan {
     pub(crate) response_fields: Vec<(&'static str, HeaderValue)>,
     /// Between two reads of the request body.
     pub(crate) body_timeout: Duration,
+    /// How slowly a body may come, averaged since it began.
+    pub(crate) body_pace: Option<Pace>,
     /// Between two writes to a client that does not read.
     pub(crate) write_timeout: Duration,
+}
+
+/// Least speed of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Bytes per second.
+    pub(crate) rate: NonZeroU64,
+    /// By so much it may lag behind: a connection needs time to get going.
+    pub(crate) grace: Duration,
+}
+
+impl Pace {
+    /// How much longer one may wait for the next byte, `elapsed` after the first of `bytes`.
+    pub(crate) fn left(self, bytes: u64, elapsed: Duration) -> Duration {
+        let earned =
+            Duration::try_from_secs_f64(bytes as f64 / self.rate.get() as f64).unwrap_or(Duration::MAX);
+        self.grace.saturating_add(earned).saturating_sub(elapsed)
+    }
 }
 
 /// What a client understands.

@@ -18,12 +18,13 @@ use crate::exchange::Exchange;
 use crate::origin_headers::{self, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
-use flight::{Dialect, Flight, Plan, Presence, Reply, Story, Underscores, Upgrade};
+use flight::{Dialect, Flight, Pace, Plan, Presence, Reply, Story, Underscores, Upgrade};
 use forward::{Forwarder, Landed};
 use http::HeaderValue;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use strict::{BodyLength, Head, MAX_FIELDS, Version};
 use tokio::net::TcpStream;
 use weir_core::account::End;
@@ -164,6 +165,7 @@ impl PingoraLane {
             underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
             response_fields,
             body_timeout: self.shared.timeouts.body,
+            body_pace: ticket.policy().body.min_rate.map(|rate| Pace { rate, grace: GRACE }),
             write_timeout: self.shared.timeouts.write,
         })
     }
@@ -202,6 +204,8 @@ impl fmt::Debug for PingoraLane {
     }
 }
 
+/// How long a body may be slower than `body-min-rate` at first.
+const GRACE: Duration = Duration::from_secs(5);
 /// Fields that an origin is told at most.
 const MOST_ADDED: usize = 12;
 

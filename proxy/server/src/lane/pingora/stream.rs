@@ -24,6 +24,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// A client connection lent to pingora for one request.
 pub(crate) struct LentStream {
@@ -36,6 +37,7 @@ pub(crate) struct LentStream {
     out_at: usize,
     read_deadline: Armed,
     write_deadline: Armed,
+    waiting_since: Option<Instant>, // when the client first made us wait for its body
     bytes_in: u64,
     bytes_out: u64,
     flight: Arc<Flight>,
@@ -111,6 +113,7 @@ impl LentStream {
             out_at: 0,
             read_deadline: Armed::new(),
             write_deadline: Armed::new(),
+            waiting_since: None,
             digest: Arc::new(digest),
             socket_digest: Arc::new(socket_digest),
             flight,
@@ -141,7 +144,14 @@ impl LentStream {
             if self.flight.awaits_continue() {
                 return Poll::Pending;
             }
-            return match self.read_deadline.passed(self.flight.plan.body_timeout, cx) {
+            let most = match self.flight.plan.body_pace {
+                Some(pace) => {
+                    let began = *self.waiting_since.get_or_insert_with(Instant::now);
+                    pace.left(self.bytes_in, began.elapsed()).min(self.flight.plan.body_timeout)
+                }
+                None => self.flight.plan.body_timeout,
+            };
+            return match self.read_deadline.passed(most, cx) {
                 true => Poll::Ready(Err(self.fail(Fault::BodyTimeout, io::ErrorKind::TimedOut))),
                 false => Poll::Pending,
             };

@@ -1,5 +1,5 @@
 use super::rig::*;
-use crate::lane::pingora::flight::{Fault, Reply};
+use crate::lane::pingora::flight::{Fault, Pace, Reply};
 use crate::respond::GatewayError;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -223,6 +223,38 @@ async fn a_client_that_stops_sending_is_told() {
         assert_eq!(story.fault, Some(Fault::BodyTimeout));
         assert_eq!(story.reply, Some(Reply::Error(GatewayError::RequestTimeout)));
     }
+}
+
+#[test]
+fn a_pace_is_an_average() {
+    let pace = Pace { rate: 100.try_into().unwrap(), grace: Duration::from_secs(5) };
+    for (bytes, elapsed, left) in
+        [(0, 0, 5), (0, 6, 0), (1000, 6, 9), (1000, 15, 0), (u64::MAX, 9, u64::MAX / 100 - 4)]
+    {
+        let got = pace.left(bytes, Duration::from_secs(elapsed)).as_secs();
+        assert!(got.abs_diff(left) <= left >> 40, "{bytes} bytes in {elapsed} s leave {got} s");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_trickles_is_told() {
+    let origin = origin_with(|mut client| async move { drop(client.read_to_end().await) }).await;
+    let mut rig = Rig::with(backend([origin]), |plan| {
+        plan.body_pace = Some(Pace { rate: 100_000.try_into().unwrap(), grace: Duration::from_millis(300) });
+    })
+    .await;
+    let mut client = rig.client().await;
+    client.send("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n").await;
+    // A byte often enough for every other deadline, until the answer is there.
+    let story = loop {
+        let _ = client.socket.write_all(b"a").await;
+        match tokio::time::timeout(Duration::from_millis(20), rig.ended()).await {
+            Ok(ended) => break ended.story,
+            Err(_) => continue,
+        }
+    };
+    assert_eq!(story.fault, Some(Fault::BodyTimeout));
+    assert!(client.read_head().await.starts_with("HTTP/1.1 408 Own\r\n"));
 }
 
 #[tokio::test]

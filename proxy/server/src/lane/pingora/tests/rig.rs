@@ -161,6 +161,7 @@ fn plan(head: &Head<'_, '_>, peer: SocketAddr, received: usize) -> Plan {
         underscores: Underscores::Drop,
         response_fields: Vec::new(),
         body_timeout: Duration::from_secs(5),
+        body_pace: None,
         write_timeout: Duration::from_secs(5),
     }
 }
