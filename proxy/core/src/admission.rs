@@ -226,7 +226,7 @@ impl Check<'_> {
                     }
                 }
                 let fields = (self.plan.headers == LimitHeaders::Always)
-                    .then(|| fields::fields(self.limiter, self.now, planned, charges));
+                    .then(|| fields::fields(self.limiter, self.now, self.scope, charges));
                 Ok(Granted { grant: Some(grant), fields: fields.flatten() })
             }
             Decision::Deny(denial) => Err(self.denied(&denial, planned, charges)),
@@ -245,7 +245,9 @@ impl Check<'_> {
                 _ => self.plan.rate_status,
             },
             retry_after: Some(seconds(denial.retry_after)),
-            fields: wants_fields.then(|| fields::fields(self.limiter, self.now, planned, charges)).flatten(),
+            fields: wants_fields
+                .then(|| fields::fields(self.limiter, self.now, self.scope, charges))
+                .flatten(),
         }
     }
 

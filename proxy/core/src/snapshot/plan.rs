@@ -9,6 +9,7 @@ use crate::policy::{
 use crate::route::Prefixes;
 use crate::ticket::BodyRule;
 use crate::verdict::rule;
+use std::fmt;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl Plan {
             headers: LimitHeaders::Refused,
             object: Scope {
                 charges: Vec::new(),
+                policy_field: String::new(),
                 body: BodyRule { max: BodyLimit::Bytes(0), rule: rule::BODY, mode: Mode::Enforce },
             },
             overrides: Prefixes::new(Vec::new()),
@@ -81,6 +83,9 @@ pub(crate) struct Gates {
 pub(crate) struct Scope {
     /// At most [`weir_limits::MAX_CHARGES`].
     pub(crate) charges: Vec<Planned>,
+    /// Value of `RateLimit-Policy`: one item for each window; empty if there is none. `q` is the limit of a window, `w`
+    /// its length in seconds, rounded up.
+    pub(crate) policy_field: String,
     pub(crate) body: BodyRule,
 }
 
@@ -120,6 +125,15 @@ pub(crate) enum Label {
     Word(&'static str),
     /// A window with a period of its own, in seconds.
     Seconds(u64),
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => write!(f, "\"{word}\""),
+            Self::Seconds(seconds) => write!(f, "\"{seconds}s\""),
+        }
+    }
 }
 
 /// What tells clients apart.
@@ -258,7 +272,6 @@ impl Maker<'_> {
         for window in &limits.windows {
             let what = format!("window {}", window.period.as_nanos());
             let quota = self.quota(window.limit, window.period, rule::WINDOW)?;
-            let seconds = window.period.as_secs() + u64::from(window.period.subsec_nanos() > 0);
             charges.push(Planned {
                 rule: self
                     .identity
@@ -267,7 +280,7 @@ impl Maker<'_> {
                     .with_mode(limiter_mode(limits.mode.rate)),
                 windows: [rule::WINDOW; Window::COUNT],
                 in_flight: rule::WINDOW,
-                labels: [Label::Seconds(seconds); Window::COUNT],
+                labels: [Label::Seconds(seconds_up(window.period)); Window::COUNT],
             });
         }
         let mode = self.policy.limits.mode.body;
@@ -275,7 +288,8 @@ impl Maker<'_> {
             Some(max) => BodyRule { max, rule: rule::OVERRIDES, mode },
             None => BodyRule { max: self.policy.body.max, rule: rule::BODY, mode },
         };
-        Ok(Scope { charges, body })
+        let policy_field = policy_field(&charges);
+        Ok(Scope { charges, policy_field, body })
     }
 
     /// Adds what charges the numbers to a rule. One charge, unless rates and concurrency differ in their modes: then
@@ -356,6 +370,23 @@ impl Numbers {
         let connections = if other.connections.is_some() { None } else { self.connections };
         Self { windows: std::array::from_fn(keep), connections }
     }
+}
+
+fn policy_field(charges: &[Planned]) -> String {
+    let windows = |planned: &Planned| {
+        let quotas = Window::ALL.into_iter().zip(*planned.rule.windows());
+        let item = |(window, quota): (Window, Option<Quota>)| {
+            let quota = quota?;
+            let label = planned.label(window);
+            Some(format!("{label};q={};w={}", quota.limit(), seconds_up(quota.period())))
+        };
+        quotas.filter_map(item).collect::<Vec<_>>()
+    };
+    charges.iter().flat_map(windows).collect::<Vec<_>>().join(", ")
+}
+
+fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 fn period(window: Window) -> Duration {
