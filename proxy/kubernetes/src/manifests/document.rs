@@ -2,7 +2,7 @@
 
 use super::node::{self, Node, Value};
 use super::problem::{Place, Problem};
-use super::text::{self, Document};
+use super::text::Document;
 use super::typed::{self, What};
 use crate::objects::{Kind, Object, Scope};
 use k8s_openapi::ByteString;
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use weir_core::finding::{ObjectRef, Severity};
 
-/// What a file says.
+/// What a document says.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
     /// Its objects, in order.
@@ -26,7 +26,7 @@ pub(super) struct Contents {
     pub(super) ignored: usize,
 }
 
-/// Whether all objects of a file could be read.
+/// Whether all objects of a document could be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Completeness {
     #[default]
@@ -41,16 +41,13 @@ pub(super) struct Placed {
     pub(super) place: Place,
 }
 
-/// Reads the documents of a file. A document that cannot be read does not hurt the others.
-pub(super) fn read(file: &Arc<Path>, text: &str) -> Contents {
+/// Reads a document. A part of it that cannot be read does not hurt the others.
+pub(super) fn read(file: &Arc<Path>, document: Document<'_>) -> Contents {
     let mut contents = Contents::default();
-    let documents = text::documents(text);
-    for document in documents {
-        let mut reader = Reader { file, document, contents: &mut contents };
-        match node::parse(document.text) {
-            Ok(node) => reader.top(&node),
-            Err(error) => reader.broken(error.line, None, "", &format!("no YAML: {}", error.message)),
-        }
+    let mut reader = Reader { file, document, contents: &mut contents };
+    match node::parse(document.text) {
+        Ok(node) => reader.top(&node),
+        Err(error) => reader.broken(error.line, None, "", &format!("no YAML: {}", error.message)),
     }
     contents
 }

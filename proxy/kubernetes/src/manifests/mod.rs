@@ -8,6 +8,7 @@
 //! stay in force until the file can be read again. To replace a file at once, write it under another name and rename it.
 
 mod document;
+mod file;
 mod folder;
 mod node;
 mod problem;
@@ -24,8 +25,9 @@ pub use store::Loaded;
 pub use watch::Watcher;
 
 use crate::translate::{Options, translate};
+use file::Change;
 use std::path::{Path, PathBuf};
-use store::{Change, Store};
+use store::Store;
 use weir_core::Finding;
 use weir_core::declaration::Declaration;
 
@@ -122,7 +124,8 @@ fn check(folder: &Path) -> Result<(), SourceError> {
 /// The objects of a text that has no mistakes.
 #[cfg(test)]
 pub(crate) fn objects(text: &str) -> crate::objects::Objects {
-    let contents = document::read(&Path::new("test.yaml").into(), text);
-    assert_eq!(contents.problems, [], "mistakes in the text of the test");
-    contents.objects.into_iter().map(|placed| placed.object).collect()
+    let mut file = file::File::new(Path::new("test.yaml").into());
+    file.update(Ok(text.to_owned()));
+    assert_eq!(file.problems().next(), None, "a mistake in the text of the test");
+    file.objects().map(|placed| placed.object.clone()).collect()
 }

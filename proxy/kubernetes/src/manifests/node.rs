@@ -5,7 +5,7 @@
 //! have been quoted must be had as it was written (`1e3`, `010`), not as YAML understands it.
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{NonFiniteFloatPolicy, Spanned, options};
+use serde_saphyr::{NonFiniteFloatPolicy, Spanned, UserMessageFormatter, options};
 use std::fmt;
 
 /// A node and where it is.
@@ -58,13 +58,14 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
             max_nodes: MAX_NODES,
             max_events: MAX_EVENTS,
         },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPLAYED_EVENTS },
         // Snippets would show lines around the mistake, and they may hold a secret.
         with_snippet: false,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
-        let message = error.to_string();
+        let message = error.render_with_formatter(&UserMessageFormatter);
         // The line is told apart, counted from the start of the file.
         let message =
             message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message).to_owned();
@@ -157,3 +158,5 @@ const MAX_DEPTH: usize = 64;
 /// Ten thousand Ingresses in one `kind: List`, with all that `kubectl get` adds to them, are about two million nodes.
 const MAX_NODES: usize = 4_000_000;
 const MAX_EVENTS: usize = 3 * MAX_NODES;
+/// What aliases (`*name`) may add to a document. Manifests hardly use them.
+const MAX_REPLAYED_EVENTS: usize = 100_000;

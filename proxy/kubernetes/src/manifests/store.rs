@@ -1,12 +1,11 @@
 //! What is known of a folder, file by file.
 
-use super::document::{self, Completeness, Contents, Placed};
+use super::document::Placed;
+use super::file::{self, Change, File, hash, id};
 use super::folder::{self, Inode, Listing, Reach, Stamp};
 use super::problem::{Place, Problem};
 use crate::objects::{Kind, Object, Objects};
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use weir_core::finding::{ObjectRef, Severity};
@@ -23,23 +22,11 @@ pub(super) struct Store {
 }
 
 /// A file that was read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     /// `None`: read it again, whatever its stamp.
     stamp: Option<Stamp>,
-    hash: Option<u64>,
-    contents: Contents,
-    /// Objects of an earlier version that are missing in this one, which is broken: they may be what is broken.
-    kept: Vec<Placed>,
-    /// Why the file itself could not be read the last time.
-    unreadable: Option<Problem>,
-}
-
-/// Whether a look at the folder found anything new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Same,
-    Changed,
+    file: File,
 }
 
 /// All objects of a folder.
@@ -67,11 +54,12 @@ impl Store {
         let listing = folder::list(&self.folder);
         let mut change = self.forget(&listing);
         for listed in &listing.files {
-            let known = self.files.entry(Arc::clone(&listed.path)).or_default();
+            let new = || Known { stamp: None, file: File::new(Arc::clone(&listed.path)) };
+            let known = self.files.entry(Arc::clone(&listed.path)).or_insert_with(new);
             if known.stamp != Some(listed.stamp) {
                 let text = folder::read(&self.folder.join(&listed.path));
                 let stamp = text.is_ok().then_some(listed.stamp);
-                if known.update(&listed.path, text) == Change::Changed {
+                if known.file.update(text) == Change::Changed {
                     change = Change::Changed;
                 }
                 known.stamp = stamp;
@@ -113,10 +101,9 @@ impl Store {
         let mut loaded = Loaded { problems: self.unreadable.clone(), ..Loaded::default() };
         let mut places = BTreeMap::<(Kind, ObjectRef), &Place>::new();
         for known in self.files.values() {
-            loaded.ignored += known.contents.ignored;
-            loaded.problems.extend(known.contents.problems.iter().cloned());
-            loaded.problems.extend(known.unreadable.clone());
-            for placed in &known.contents.objects {
+            loaded.ignored += known.file.ignored();
+            loaded.problems.extend(known.file.problems().cloned());
+            for placed in known.file.objects() {
                 match places.get(&id(&placed.object)) {
                     Some(first) => loaded.problems.push(duplicate(placed, first)),
                     None => {
@@ -128,7 +115,7 @@ impl Store {
         }
         // After all that is sure: what was kept may have moved to another file.
         for (path, known) in &self.files {
-            let kept = known.kept.iter().filter(|placed| !places.contains_key(&id(&placed.object)));
+            let kept = known.file.kept().iter().filter(|placed| !places.contains_key(&id(&placed.object)));
             let kept: Vec<_> = kept.map(|placed| placed.object.clone()).collect();
             if !kept.is_empty() {
                 loaded.problems.push(last_good(path, &kept));
@@ -150,55 +137,8 @@ impl Store {
 
     fn cannot_read(&self, path: Arc<Path>, reason: &str) -> Problem {
         let path = if path.as_os_str().is_empty() { self.folder.as_path().into() } else { path };
-        Problem::unreadable(Place::file(path), format!("{reason}; what was read before stays in force"))
+        file::unreadable(Place::file(path), reason)
     }
-}
-
-impl Known {
-    fn update(&mut self, path: &Arc<Path>, text: Result<String, String>) -> Change {
-        let text = match text {
-            Ok(text) => text,
-            Err(reason) => {
-                let message = format!("{reason}; what was read before stays in force");
-                let problem = Some(Problem::unreadable(Place::file(Arc::clone(path)), message));
-                let change = if self.unreadable == problem { Change::Same } else { Change::Changed };
-                self.unreadable = problem;
-                return change;
-            }
-        };
-        let hash = Some(hash(&text));
-        if self.hash == hash && self.unreadable.is_none() {
-            return Change::Same;
-        }
-        let mut contents = document::read(path, &text);
-        let earlier =
-            std::mem::take(&mut self.contents.objects).into_iter().chain(std::mem::take(&mut self.kept));
-        let found: BTreeSet<_> = contents.objects.iter().map(|placed| id(&placed.object)).collect();
-        let mut missing: Vec<_> = earlier.filter(|placed| !found.contains(&id(&placed.object))).collect();
-        if text.trim_ascii().is_empty() && !missing.is_empty() {
-            contents.completeness = Completeness::Broken;
-            contents.problems.push(Problem {
-                severity: Severity::Warn,
-                code: "empty-file",
-                ..Problem::unreadable(Place::file(Arc::clone(path)), EMPTY)
-            });
-        }
-        if contents.completeness == Completeness::Complete {
-            missing.clear();
-        }
-        *self = Self { stamp: None, hash, contents, kept: missing, unreadable: None };
-        Change::Changed
-    }
-}
-
-fn id(object: &Object) -> (Kind, ObjectRef) {
-    (object.kind(), object.object_ref())
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn duplicate(placed: &Placed, first: &Place) -> Problem {
@@ -227,6 +167,4 @@ fn last_good(path: &Arc<Path>, kept: &[Object]) -> Problem {
     }
 }
 
-/// A writer that empties a file before it fills it must not open a gate in between.
-const EMPTY: &str = "empty, as if it were being written; to remove its objects, delete the file";
 const MAX_NAMES: usize = 5;
