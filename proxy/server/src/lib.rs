@@ -12,9 +12,12 @@ pub mod lane;
 pub mod linger;
 pub mod listen;
 pub mod origin_headers;
+#[cfg(test)]
+mod pages;
 pub mod request_id;
 pub mod respond;
 pub mod server;
+pub mod settings;
 pub mod shared;
 mod text;
 pub mod upstream;

@@ -63,7 +63,7 @@ pub enum Lanes {
 }
 
 /// How long things may take that no policy decides.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// An idle connection, before its first request and between requests (ingress-nginx's `keep-alive`).
     pub idle: Duration,

@@ -1,0 +1,281 @@
+//! Flags, environment and file laid over each other.
+
+use super::foreign::{self, Effect};
+use super::table::{Arity, ROWS, Row};
+use super::{Mistake, Read, Settings};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use weir_core::policy::row::nearest;
+
+/// Environment variables, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Those of this process. Variables that are no UTF-8 are none of ours.
+    pub fn of_process() -> Self {
+        let pairs = std::env::vars_os();
+        Self(
+            pairs
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+/// Reads settings from the arguments behind `weir serve`, from the environment, and from the file that one of them names
+/// (`--config`), which `open` reads.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn read(
+    arguments: &[String],
+    environment: &Environment,
+    open: impl Fn(&Path) -> io::Result<String>,
+) -> Result<Read, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let flags = lex(arguments, &mut mistakes);
+    let file = file(&flags, environment, open, &mut mistakes);
+    let mut settings = Settings::default();
+    let mut given = Vec::new();
+    for row in ROWS {
+        let values = of_flags(row, &flags).or_else(|| of_environment(row, environment));
+        let Some(values) = values.or_else(|| file.get(row.name).cloned()) else { continue };
+        given.push(row.name);
+        if let Arity::Many(clear) = row.arity {
+            clear(&mut settings);
+        }
+        for Given { place, value } in values {
+            if let Err(expected) = (row.set)(&mut settings, &value) {
+                mistakes.push(Mistake { place, value: Some(value), expected });
+            }
+        }
+    }
+    let warnings = apply_foreign(&flags, &given, &mut settings, &mut mistakes);
+    if settings.source.is_none() && !given.contains(&"source") {
+        let expected = "is missing: expected manifests=DIR".to_owned();
+        mistakes.push(Mistake { place: "--source".to_owned(), value: None, expected });
+    }
+    if mistakes.is_empty() { Ok(Read { settings, warnings }) } else { Err(mistakes) }
+}
+
+/// A value and where it was found.
+#[derive(Clone, Debug, PartialEq)]
+struct Given {
+    place: String,
+    value: String,
+}
+
+/// Values of flags by name, in the order of the arguments.
+type Flags = BTreeMap<&'static str, Vec<Given>>;
+
+/// A command line parser of our own, because those that exist stop at the first mistake.
+fn lex(arguments: &[String], mistakes: &mut Vec<Mistake>) -> Flags {
+    let mut flags = Flags::new();
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        let flag = argument
+            .strip_prefix("--")
+            .or_else(|| argument.strip_prefix('-').filter(|name| name.starts_with('v')));
+        let Some(flag) = flag.filter(|flag| !flag.is_empty()) else {
+            let expected = "expected a flag".to_owned();
+            mistakes.push(Mistake {
+                place: "weir serve".to_owned(),
+                value: Some(argument.clone()),
+                expected,
+            });
+            continue;
+        };
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (flag, None),
+        };
+        let place = format!("--{name}");
+        let (name, form) = match known(name) {
+            Ok(known) => known,
+            Err(expected) => {
+                // Most flags have a value: it is not a mistake of its own.
+                if value.is_none() {
+                    rest.next_if(|next| !next.starts_with('-'));
+                }
+                mistakes.push(Mistake { place, value: None, expected });
+                continue;
+            }
+        };
+        let value = value.or_else(|| match form {
+            Form::Switch => Some("true".to_owned()),
+            Form::Value => rest.next_if(|next| !next.starts_with("--")).cloned(),
+        });
+        match value {
+            Some(value) => flags.entry(name).or_default().push(Given { place, value }),
+            None => mistakes.push(Mistake { place, value: None, expected: "needs a value".to_owned() }),
+        }
+    }
+    flags
+}
+
+enum Form {
+    Switch,
+    Value,
+}
+
+/// The flag that is called so and whether it takes a value, or what to say.
+fn known(name: &str) -> Result<(&'static str, Form), String> {
+    if name == CONFIG {
+        return Ok((CONFIG, Form::Value));
+    }
+    if let Some(row) = ROWS.iter().find(|row| row.name == name) {
+        let form = if matches!(row.arity, Arity::Switch) { Form::Switch } else { Form::Value };
+        return Ok((row.name, form));
+    }
+    if let Some(flag) = foreign::find(name) {
+        let form = if matches!(flag.effect, Effect::IgnoreSwitch) { Form::Switch } else { Form::Value };
+        return Ok((flag.name, form));
+    }
+    if foreign::is_of_a_later_version(name) {
+        return Err("is not in this version".to_owned());
+    }
+    Err(unknown("flag", "--", name))
+}
+
+fn unknown(what: &str, mark: &str, name: &str) -> String {
+    match nearest(name, ROWS.iter().map(|row| row.name).chain([CONFIG])) {
+        Some(near) => format!("unknown {what}; did you mean {mark}{near}?"),
+        None => format!("unknown {what}"),
+    }
+}
+
+fn of_flags(row: &Row, flags: &Flags) -> Option<Vec<Given>> {
+    let given = flags.get(row.name)?;
+    match row.arity {
+        Arity::Many(_) => Some(given.clone()),
+        Arity::One | Arity::Switch => Some(given.last().into_iter().cloned().collect()),
+    }
+}
+
+fn of_environment(row: &Row, environment: &Environment) -> Option<Vec<Given>> {
+    let place = row.variable();
+    let value = environment.0.get(&place)?;
+    let values = match row.arity {
+        Arity::Many(_) => value.split(',').map(str::trim).filter(|value| !value.is_empty()).collect(),
+        Arity::One | Arity::Switch => vec![value.as_str()],
+    };
+    Some(values.into_iter().map(|value| Given { place: place.clone(), value: value.to_owned() }).collect())
+}
+
+/// Values of the file by name.
+fn file(
+    flags: &Flags,
+    environment: &Environment,
+    open: impl Fn(&Path) -> io::Result<String>,
+    mistakes: &mut Vec<Mistake>,
+) -> BTreeMap<String, Vec<Given>> {
+    let by_flag = flags.get(CONFIG).and_then(|given| given.last()).cloned();
+    let by_variable = || {
+        let value = environment.0.get(CONFIG_VARIABLE)?;
+        Some(Given { place: CONFIG_VARIABLE.to_owned(), value: value.clone() })
+    };
+    let Some(Given { place, value: path }) = by_flag.or_else(by_variable) else { return BTreeMap::new() };
+    let text = match open(Path::new(&path)) {
+        Ok(text) => text,
+        Err(error) => {
+            let expected = format!("cannot read the file: {error}");
+            mistakes.push(Mistake { place, value: Some(path), expected });
+            return BTreeMap::new();
+        }
+    };
+    // An empty file is an empty map.
+    let parsed: Result<Option<BTreeMap<String, serde_json::Value>>, _> = serde_saphyr::from_str(&text);
+    match parsed {
+        Ok(keys) => of_keys(&path, keys.unwrap_or_default(), mistakes),
+        Err(error) => {
+            // The first line says what and where; the others draw a picture of it.
+            let error = error.to_string();
+            let error = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let expected = format!("expected a YAML map of settings: {error}");
+            mistakes.push(Mistake { place: path, value: None, expected });
+            BTreeMap::new()
+        }
+    }
+}
+
+fn of_keys(
+    path: &str,
+    keys: BTreeMap<String, serde_json::Value>,
+    mistakes: &mut Vec<Mistake>,
+) -> BTreeMap<String, Vec<Given>> {
+    let mut found = BTreeMap::new();
+    for (key, value) in keys {
+        let place = format!("{path}: {key}");
+        let mut mistake = |expected| mistakes.push(Mistake { place: place.clone(), value: None, expected });
+        let Some(row) = ROWS.iter().find(|row| row.name == key) else {
+            mistake(unknown("setting", "", &key));
+            continue;
+        };
+        let values = match (value, row.arity) {
+            (serde_json::Value::Null, _) => continue,
+            (serde_json::Value::Array(list), Arity::Many(_)) => list,
+            (single, _) => vec![single],
+        };
+        match values.into_iter().map(scalar).collect::<Option<Vec<_>>>() {
+            Some(values) => {
+                let given = |value| Given { place: place.clone(), value };
+                found.insert(key, values.into_iter().map(given).collect());
+            }
+            None if matches!(row.arity, Arity::Many(_)) => {
+                mistake("expected one value or a list of them".to_owned());
+            }
+            None => mistake("expected one value".to_owned()),
+        }
+    }
+    found
+}
+
+fn scalar(value: serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::Bool(switch) => Some(switch.to_string()),
+        _ => None,
+    }
+}
+
+/// Applies the flags of ingress-nginx in the order of their list. Returns what to warn of.
+fn apply_foreign(
+    flags: &Flags,
+    given: &[&str],
+    settings: &mut Settings,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for flag in foreign::FLAGS {
+        let Some(Given { place, value }) = flags.get(flag.name).and_then(|given| given.last()) else {
+            continue;
+        };
+        match flag.effect {
+            Effect::Set(row, _) if given.contains(&row) => {
+                warnings.push(format!("{place} is accepted and has no effect beside --{row}"));
+            }
+            Effect::Set(_, set) => {
+                if let Err(expected) = set(settings, value) {
+                    mistakes.push(Mistake { place: place.clone(), value: Some(value.clone()), expected });
+                }
+            }
+            Effect::Ignore | Effect::IgnoreSwitch => {
+                warnings.push(format!("{place} is accepted and has no effect"));
+            }
+        }
+    }
+    warnings
+}
+
+/// Names the file; the one setting that cannot be in it.
+pub(super) const CONFIG: &str = "config";
+pub(super) const CONFIG_VARIABLE: &str = "WEIR_CONFIG";

@@ -1,0 +1,195 @@
+//! What the operator decides: flags, environment and a file, read through one table.
+//!
+//! A setting is looked for among the flags, then in the environment (`WEIR_*`), then in the file (`--config`); the first
+//! place that has it wins. [`table`] is the one list of names, forms and texts; `docs/settings.md` comes out of it.
+//! Reading never stops at the first mistake.
+
+mod foreign;
+mod layers;
+mod page;
+mod table;
+mod value;
+
+pub use layers::{Environment, read};
+pub use page::{help, page};
+pub use table::{ROWS, Row};
+
+use crate::access_log;
+use crate::shared::{Lanes, Timeouts};
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use weir_core::policy::Profile;
+use weir_kubernetes::translate::{BackendOverride, ClassByName, ObjectName, Options, WithoutClass};
+
+/// What the operator decides. Every field already has its default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where objects come from; `None` until a source is named.
+    pub source: Option<Source>,
+    /// Addresses for plain HTTP; port 0 lets the system choose.
+    pub http: Vec<SocketAddr>,
+    /// Address of metrics, health and status.
+    pub admin: Admin,
+    /// Which set of defaults.
+    pub profile: Profile,
+    /// Threads that serve.
+    pub workers: NonZeroUsize,
+    /// Most client connections; 0 is as many as there are descriptors for.
+    pub connections: usize,
+    /// Clients times rules whose rates are counted at once.
+    pub clients: NonZeroUsize,
+    /// Clients times rules with requests in flight at once.
+    pub in_flight: NonZeroUsize,
+    /// Which lanes are open.
+    pub lanes: Lanes,
+    /// How long things may take that no policy decides.
+    pub timeouts: Timeouts,
+    /// Where access log lines go.
+    pub access_log: access_log::Target,
+    /// How access log lines look.
+    pub access_log_format: access_log::Format,
+    /// Which messages are logged: a level, or directives of tracing's `EnvFilter`.
+    pub log_level: String,
+    /// How messages look.
+    pub log_format: LogFormat,
+    /// Decisions about objects.
+    pub objects: ObjectSettings,
+}
+
+/// Where objects come from (`--source`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A folder of manifests.
+    Manifests(PathBuf),
+}
+
+/// Address of metrics, health and status (`--admin`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// There is none.
+    Off,
+    /// Here.
+    On(SocketAddr),
+}
+
+/// How messages look (`--log-format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// Lines for people.
+    Text,
+    /// An object per line.
+    Json,
+}
+
+/// Decisions about objects. What is `None` is as the source has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectSettings {
+    /// `spec.controller` of IngressClasses that are ours.
+    pub controller_class: Option<String>,
+    /// Class name that is ours.
+    pub ingress_class: Option<String>,
+    /// Whether an IngressClass with our name is ours whatever its controller says.
+    pub ingress_class_by_name: bool,
+    /// Whether Ingresses without a class are ours.
+    pub watch_ingress_without_class: bool,
+    /// Only Ingresses of this namespace.
+    pub watch_namespace: Option<String>,
+    /// Prefix of annotations beside `weir.dev`.
+    pub annotations_prefix: Option<String>,
+    /// The ConfigMap with settings for all objects.
+    pub configmap: Option<ObjectName>,
+    /// The Service for requests that no route takes.
+    pub default_backend_service: Option<ObjectName>,
+    /// Addresses of backends, in place of what the objects say.
+    pub backends: Vec<BackendOverride>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let engine = weir_core::engine::EngineConfig::default();
+        Self {
+            source: None,
+            http: vec![SocketAddr::from(([0, 0, 0, 0], 8080))],
+            admin: Admin::On(SocketAddr::from(([127, 0, 0, 1], 10254))),
+            profile: Profile::Weir,
+            // Counts the quota of the control group, not only the cores of the machine.
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            connections: 0,
+            clients: NonZeroUsize::new(engine.clients).unwrap_or(NonZeroUsize::MIN),
+            in_flight: NonZeroUsize::new(engine.in_flight).unwrap_or(NonZeroUsize::MIN),
+            lanes: Lanes::Auto,
+            timeouts: Timeouts::default(),
+            access_log: access_log::Target::Stdout,
+            access_log_format: access_log::Format::Json,
+            log_level: "info".to_owned(),
+            log_format: LogFormat::Auto,
+            objects: ObjectSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// How objects are translated.
+    pub fn options(&self) -> Options {
+        let mut options = Options { profile: self.profile, ..Options::manifests() };
+        let objects = &self.objects;
+        if let Some(controller) = &objects.controller_class {
+            options.controllers = vec![controller.clone()];
+        }
+        if let Some(class) = &objects.ingress_class {
+            options.class_names = vec![class.clone()];
+        }
+        if objects.ingress_class_by_name {
+            options.class_by_name = ClassByName::Always;
+        }
+        if objects.watch_ingress_without_class {
+            options.without_class = WithoutClass::Serve;
+        }
+        if let Some(prefix) = &objects.annotations_prefix {
+            options.annotation_prefix.clone_from(prefix);
+        }
+        options.watch_namespace.clone_from(&objects.watch_namespace);
+        options.config_map.clone_from(&objects.configmap);
+        options.default_backend.clone_from(&objects.default_backend_service);
+        objects.backends.iter().cloned().for_each(|backend| options.add_backend(backend));
+        options
+    }
+}
+
+/// Something that is not as it should be: where, what was found, what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The flag, the variable, or the file and its key.
+    pub place: String,
+    /// What was found there, if anything was.
+    pub value: Option<String>,
+    /// What was expected, or why it cannot be.
+    pub expected: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.expected)?;
+        match &self.value {
+            Some(value) => write!(f, ", found {value:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What came of reading: settings, and what to tell the operator once there is a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// The settings.
+    pub settings: Settings,
+    /// Flags that were accepted and change nothing.
+    pub warnings: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! The table as a page, and as the help of `weir serve`.
+
+use super::Settings;
+use super::foreign::{Effect, FLAGS};
+use super::layers::{CONFIG, CONFIG_VARIABLE};
+use super::table::{Arity, ROWS};
+use std::fmt::Write;
+
+/// The text of `docs/settings.md`.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let defaults = Settings::default();
+    for row in ROWS {
+        let value = if row.placeholder.is_empty() { String::new() } else { format!(" {}", row.placeholder) };
+        let default = match (row.print)(&defaults) {
+            text if text.is_empty() => "none".to_owned(),
+            text => format!("`{text}`"),
+        };
+        let many = match row.arity {
+            Arity::Many(_) => {
+                " May be given several times; a list in the file, separated by commas in the environment."
+            }
+            Arity::One | Arity::Switch => "",
+        };
+        let _ = write!(
+            page,
+            "\n### `--{name}{value}`\n\n{summary}{many}\n\n\
+             Environment `{variable}`, key `{name}`; default {default}; example `{good}`.\n",
+            name = row.name,
+            summary = row.summary,
+            variable = row.variable(),
+            good = row.good,
+        );
+    }
+    let _ = write!(
+        page,
+        "\n### `--{CONFIG} FILE`\n\nYAML file with settings by their keys. Environment `{CONFIG_VARIABLE}`; default none.\n"
+    );
+    page.push_str(FOREIGN);
+    for flag in FLAGS {
+        if let Effect::Set(row, _) = flag.effect {
+            let _ = writeln!(page, "- `--{}` acts on `--{row}`, unless that is given.", flag.name);
+        }
+    }
+    let ignored = FLAGS.iter().filter(|flag| !matches!(flag.effect, Effect::Set(..)));
+    let ignored: Vec<_> = ignored.map(|flag| format!("`--{}`", flag.name)).collect();
+    let _ = write!(page, "\nAccepted without effect: {}.\n", ignored.join(", "));
+    page
+}
+
+/// The text of `weir serve --help`.
+pub fn help() -> String {
+    let defaults = Settings::default();
+    let mut help =
+        "Serve the objects of a source.\n\nUsage: weir serve --source SOURCE [FLAGS]\n\n".to_owned();
+    for row in ROWS {
+        let value = if row.placeholder.is_empty() { String::new() } else { format!(" {}", row.placeholder) };
+        let _ = write!(help, "  --{}{value}\n      {}", row.name, row.summary.replace('`', ""));
+        match (row.print)(&defaults) {
+            text if text.is_empty() => help.push('\n'),
+            text => {
+                let _ = writeln!(help, " [default: {text}]");
+            }
+        }
+    }
+    let _ = write!(
+        help,
+        "  --{CONFIG} FILE\n      YAML file with settings by their keys.\n\n\
+         Each flag can be a variable too, such as WEIR_ACCESS_LOG, or a key of the file.\n\
+         Flags of ingress-nginx are accepted.\n"
+    );
+    help
+}
+
+const HEAD: &str = "\
+# Settings of `weir serve`
+
+This page is made from the table in `proxy/server/src/settings/table.rs`; a test keeps it true.
+
+A setting is looked for among the flags, then in the environment, then in the file. The first place that has it wins,
+lists included: they are not joined. All mistakes are reported at once, and the exit code is then 2.
+A start that fails, for a port that is taken or a folder that cannot be read, has exit code 1.
+
+Durations are whole numbers with `ms`, `s`, `m` or `h`. Addresses are `IP:PORT`; `:8080` is port 8080 on every IPv4 address.
+
+## Settings
+";
+
+const FOREIGN: &str = "
+## Flags of ingress-nginx
+
+Arguments of an existing installation start weir. Flags of the same name do the same; each flag without effect is a
+warning in the log.
+
+";

@@ -1,0 +1,368 @@
+//! The table: every setting once, with its name, form, text, reader and printer.
+
+use super::value::{self, Expected};
+use super::{Admin, LogFormat, Settings, Source};
+use crate::access_log;
+use crate::shared::Lanes;
+use weir_core::policy::Profile;
+
+/// One setting.
+pub struct Row {
+    /// Name of the flag without `--`, and of the key in the file. The variable is `WEIR_` and the name in capitals,
+    /// with `_` for `-`.
+    pub name: &'static str,
+    /// Stands for the value in usage texts; empty for a switch.
+    pub placeholder: &'static str,
+    /// What it does: one sentence, or a few.
+    pub summary: &'static str,
+    /// A value that can be read, for the page and the tests.
+    pub good: &'static str,
+    /// A value that cannot be read; empty where there is none.
+    pub bad: &'static str,
+    /// How often it may be given.
+    pub arity: Arity,
+    /// Reads one value.
+    pub(super) set: fn(&mut Settings, &str) -> Result<(), Expected>,
+    /// The value in force, for the page's column of defaults; empty when there is none.
+    pub(super) print: fn(&Settings) -> String,
+}
+
+/// How often a setting may be given.
+#[derive(Clone, Copy)]
+pub enum Arity {
+    /// Once; of several the last counts. Several values may be given where it says `Many`.
+    One,
+    /// A flag that needs no value.
+    Switch,
+    /// As often as one likes; in the environment separated by commas. The function takes the default away.
+    Many(fn(&mut Settings)),
+}
+
+impl Row {
+    /// Name of the environment variable.
+    pub fn variable(&self) -> String {
+        format!("WEIR_{}", self.name.replace('-', "_").to_ascii_uppercase())
+    }
+}
+
+/// All settings.
+pub static ROWS: &[Row] = &[
+    Row {
+        name: "source",
+        placeholder: "SOURCE",
+        summary: "Where objects come from: `manifests=DIR` reads a folder and its subfolders, and follows changes.",
+        good: "manifests=/etc/weir/manifests",
+        bad: "manifests",
+        arity: Arity::One,
+        set: |settings, text| value::source(text).map(|source| settings.source = Some(source)),
+        print: |settings| match &settings.source {
+            Some(Source::Manifests(folder)) => format!("manifests={}", folder.display()),
+            None => String::new(),
+        },
+    },
+    Row {
+        name: "http",
+        placeholder: "ADDR",
+        summary: "Address for plain HTTP. Port 0 lets the system choose; the bound address is printed.",
+        good: "0.0.0.0:8080",
+        bad: "localhost",
+        arity: Arity::Many(|settings| settings.http.clear()),
+        set: |settings, text| value::address(text).map(|address| settings.http.push(address)),
+        print: |settings| join(&settings.http),
+    },
+    Row {
+        name: "admin",
+        placeholder: "ADDR",
+        summary: "Address of `/metrics`, `/healthz`, `/readyz`, `/api/*` and the status page, or `off`. Whoever reaches \
+                  it can read the configuration; nobody can change anything there.",
+        good: "127.0.0.1:10254",
+        bad: "10254",
+        arity: Arity::One,
+        set: |settings, text| value::admin(text).map(|admin| settings.admin = admin),
+        print: |settings| match settings.admin {
+            Admin::Off => "off".to_owned(),
+            Admin::On(address) => address.to_string(),
+        },
+    },
+    Row {
+        name: "profile",
+        placeholder: "PROFILE",
+        summary: "Set of defaults: `weir` is the safe one, `ingress-nginx` is exact parity.",
+        good: "ingress-nginx",
+        bad: "nginx",
+        arity: Arity::One,
+        set: |settings, text| value::profile(text).map(|profile| settings.profile = profile),
+        print: |settings| match settings.profile {
+            Profile::Weir => "weir".to_owned(),
+            Profile::IngressNginx => "ingress-nginx".to_owned(),
+        },
+    },
+    Row {
+        name: "backend",
+        placeholder: "NAMESPACE/SERVICE:PORT=ADDR",
+        summary: "An address of a backend, in place of what the objects say. Several for one backend are shared out.",
+        good: "shop/cart:80=127.0.0.1:9000",
+        bad: "cart=127.0.0.1:9000",
+        arity: Arity::Many(|settings| settings.objects.backends.clear()),
+        set: |settings, text| {
+            let backend = text.parse().map_err(|_| {
+                "expected NAMESPACE/SERVICE:PORT=ADDR with an address such as 127.0.0.1:9000".to_owned()
+            });
+            backend.map(|backend| settings.objects.backends.push(backend))
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "configmap",
+        placeholder: "NAMESPACE/NAME",
+        summary: "ConfigMap with settings for all objects (`docs/configmap.md`).",
+        good: "weir/settings",
+        bad: "settings",
+        arity: Arity::One,
+        set: |settings, text| object(text).map(|name| settings.objects.configmap = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "default-backend-service",
+        placeholder: "NAMESPACE/NAME",
+        summary: "Service for requests that no route takes; without one they get 404.",
+        good: "weir/fallback",
+        bad: "fallback",
+        arity: Arity::One,
+        set: |settings, text| object(text).map(|name| settings.objects.default_backend_service = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "controller-class",
+        placeholder: "NAME",
+        summary: "`spec.controller` of IngressClasses that are ours. By default those of weir and, with manifests, of \
+                  ingress-nginx.",
+        good: "k8s.io/ingress-nginx",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.objects.controller_class = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "ingress-class",
+        placeholder: "NAME",
+        summary: "Class name that is ours in the annotation `kubernetes.io/ingress.class`. By default `weir` and, with \
+                  manifests, `nginx`.",
+        good: "nginx",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.objects.ingress_class = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "ingress-class-by-name",
+        placeholder: "",
+        summary: "Take an IngressClass with our name whatever its controller says.",
+        good: "true",
+        bad: "yes",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.objects.ingress_class_by_name = on),
+        print: |settings| settings.objects.ingress_class_by_name.to_string(),
+    },
+    Row {
+        name: "watch-ingress-without-class",
+        placeholder: "",
+        summary: "Take Ingresses without a class. With manifests they are taken anyway where the folder has no \
+                  IngressClass.",
+        good: "true",
+        bad: "1",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.objects.watch_ingress_without_class = on),
+        print: |settings| settings.objects.watch_ingress_without_class.to_string(),
+    },
+    Row {
+        name: "watch-namespace",
+        placeholder: "NAMESPACE",
+        summary: "Take only Ingresses of this namespace.",
+        good: "shop",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| {
+            // ingress-nginx's default is the empty string, and Helm values pass it on.
+            settings.objects.watch_namespace = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "annotations-prefix",
+        placeholder: "PREFIX",
+        summary: "Prefix under which annotations are read beside `weir.dev`.",
+        good: "nginx.ingress.kubernetes.io",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.objects.annotations_prefix = Some(name)),
+        print: |_| weir_kubernetes::Options::manifests().annotation_prefix,
+    },
+    Row {
+        name: "workers",
+        placeholder: "N",
+        summary: "Threads that serve; by default one for each core that the process may use.",
+        good: "4",
+        bad: "0",
+        arity: Arity::One,
+        set: |settings, text| value::count(text, 1024).map(|workers| settings.workers = workers),
+        print: |_| "cores".to_owned(),
+    },
+    Row {
+        name: "connections",
+        placeholder: "N",
+        summary: "Most client connections at once; more are closed on arrival. 0 is half the descriptors that the \
+                  process may have.",
+        good: "10000",
+        bad: "many",
+        arity: Arity::One,
+        set: |settings, text| value::count_or_zero(text, MOST).map(|most| settings.connections = most),
+        print: |settings| settings.connections.to_string(),
+    },
+    Row {
+        name: "clients",
+        placeholder: "N",
+        summary: "Clients times rules whose rates are counted at once. Memory is bounded by it.",
+        good: "1000000",
+        bad: "0",
+        arity: Arity::One,
+        set: |settings, text| value::count(text, MOST).map(|clients| settings.clients = clients),
+        print: |settings| settings.clients.to_string(),
+    },
+    Row {
+        name: "in-flight",
+        placeholder: "N",
+        summary: "Clients times rules with requests in flight at once (`limit-connections`).",
+        good: "100000",
+        bad: "0",
+        arity: Arity::One,
+        set: |settings, text| value::count(text, MOST).map(|clients| settings.in_flight = clients),
+        print: |settings| settings.in_flight.to_string(),
+    },
+    Row {
+        name: "idle-timeout",
+        placeholder: "DURATION",
+        summary: "How long a connection may be idle, before its first request and between requests.",
+        good: "75s",
+        bad: "soon",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.timeouts.idle = time),
+        print: |settings| value::print_duration(settings.timeouts.idle),
+    },
+    Row {
+        name: "head-timeout",
+        placeholder: "DURATION",
+        summary: "How long a request head may take, from its first byte to its last.",
+        good: "10s",
+        bad: "10 s",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.timeouts.head = time),
+        print: |settings| value::print_duration(settings.timeouts.head),
+    },
+    Row {
+        name: "body-timeout",
+        placeholder: "DURATION",
+        summary: "How long may pass between two reads of a request body.",
+        good: "60s",
+        bad: "1d",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.timeouts.body = time),
+        print: |settings| value::print_duration(settings.timeouts.body),
+    },
+    Row {
+        name: "write-timeout",
+        placeholder: "DURATION",
+        summary: "How long may pass between two writes to a client that does not read.",
+        good: "60s",
+        bad: "-1s",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.timeouts.write = time),
+        print: |settings| value::print_duration(settings.timeouts.write),
+    },
+    Row {
+        name: "shutdown-timeout",
+        placeholder: "DURATION",
+        summary: "How long requests in flight may take after the signal to end.",
+        good: "30s",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.timeouts.shutdown = time),
+        print: |settings| value::print_duration(settings.timeouts.shutdown),
+    },
+    Row {
+        name: "access-log",
+        placeholder: "TARGET",
+        summary: "Where a line per request goes: `off`, `-` or `stdout`, or a file.",
+        good: "/var/log/weir/access.log",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::access_log(text).map(|target| settings.access_log = target),
+        print: |settings| match &settings.access_log {
+            access_log::Target::Off => "off".to_owned(),
+            access_log::Target::Stdout => "-".to_owned(),
+            access_log::Target::File(file) => file.display().to_string(),
+        },
+    },
+    Row {
+        name: "access-log-format",
+        placeholder: "FORMAT",
+        summary: "How these lines look: `json` or `text`.",
+        good: "text",
+        bad: "xml",
+        arity: Arity::One,
+        set: |settings, text| value::access_log_format(text).map(|form| settings.access_log_format = form),
+        print: |settings| match settings.access_log_format {
+            access_log::Format::Json => "json".to_owned(),
+            access_log::Format::Text => "text".to_owned(),
+        },
+    },
+    Row {
+        name: "log-level",
+        placeholder: "LEVEL",
+        summary: "Which messages go to the standard error: `error`, `warn`, `info`, `debug`, `trace` or `off`.",
+        good: "info,weir=debug",
+        bad: "weir=loud",
+        arity: Arity::One,
+        set: |settings, text| value::log_level(text).map(|level| settings.log_level = level),
+        print: |settings| settings.log_level.clone(),
+    },
+    Row {
+        name: "log-format",
+        placeholder: "FORMAT",
+        summary: "How messages look: `text`, `json`, or `auto` for text on a terminal and JSON elsewhere.",
+        good: "json",
+        bad: "pretty",
+        arity: Arity::One,
+        set: |settings, text| value::log_format(text).map(|form| settings.log_format = form),
+        print: |settings| match settings.log_format {
+            LogFormat::Auto => "auto".to_owned(),
+            LogFormat::Text => "text".to_owned(),
+            LogFormat::Json => "json".to_owned(),
+        },
+    },
+    Row {
+        name: "lane",
+        placeholder: "LANE",
+        summary: "`pingora` sends every request through pingora's lane, so that tests can compare the two.",
+        good: "pingora",
+        bad: "express",
+        arity: Arity::One,
+        set: |settings, text| value::lanes(text).map(|lanes| settings.lanes = lanes),
+        print: |settings| match settings.lanes {
+            Lanes::Auto => "auto".to_owned(),
+            Lanes::Pingora => "pingora".to_owned(),
+        },
+    },
+];
+
+fn object(text: &str) -> Result<weir_kubernetes::translate::ObjectName, Expected> {
+    text.parse().map_err(|_| "expected NAMESPACE/NAME".to_owned())
+}
+
+fn join(addresses: &[std::net::SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// More of anything is a mistake somewhere.
+const MOST: usize = 100_000_000;

@@ -1,0 +1,212 @@
+use super::*;
+use expect_test::{Expect, expect};
+use std::io;
+use std::path::Path;
+
+fn read_with(arguments: &str, environment: &Environment, file: &str) -> Result<Read, Vec<Mistake>> {
+    let arguments: Vec<_> = arguments.split_whitespace().map(str::to_owned).collect();
+    layers::read(&arguments, environment, |path| {
+        if path == Path::new("weir.yaml") { Ok(file.to_owned()) } else { Err(io::ErrorKind::NotFound.into()) }
+    })
+}
+
+fn read(arguments: &str) -> Result<Read, Vec<Mistake>> {
+    read_with(arguments, &Environment::default(), "")
+}
+
+fn settings(arguments: &str) -> Settings {
+    read(arguments)
+        .map_err(|mistakes| mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>())
+        .unwrap()
+        .settings
+}
+
+fn check_mistakes(read: Result<Read, Vec<Mistake>>, expect: &Expect) {
+    let lines: Vec<_> = read.unwrap_err().iter().map(|mistake| format!("{mistake}\n")).collect();
+    expect.assert_eq(&lines.concat());
+}
+
+#[test]
+fn the_least_that_is_needed_is_a_source() {
+    let expected = Settings { source: Some(Source::Manifests("m".into())), ..Settings::default() };
+    assert_eq!(settings("--source manifests=m"), expected);
+    check_mistakes(
+        read(""),
+        &expect![[r#"
+        --source: is missing: expected manifests=DIR
+    "#]],
+    );
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    let environment = Environment::from([("WEIR_LANE", "fast"), ("WEIR_SHUTDOWN_TIMEOUT", "1y")]);
+    let file = "workers: 0\nlisten: x\naccess-log: [a, b]\nlog-format: json\n";
+    let arguments = "--source kubernetes --http localhost --http 1.2.3.4 --htp 1 --clients=many --admin --profile nginx \
+                     stray --https :443 --config weir.yaml --healthz-port 99999";
+    check_mistakes(
+        read_with(arguments, &environment, file),
+        &expect![[r#"
+        --htp: unknown flag; did you mean --http?
+        --admin: needs a value
+        weir serve: expected a flag, found "stray"
+        --https: is not in this version
+        weir.yaml: access-log: expected one value
+        weir.yaml: listen: unknown setting
+        --source: kubernetes is not in this version; expected manifests=DIR, found "kubernetes"
+        --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "localhost"
+        --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "1.2.3.4"
+        --profile: expected weir or ingress-nginx, found "nginx"
+        weir.yaml: workers: expected a whole number from 1 to 1024, found "0"
+        --clients: expected a whole number from 1 to 100000000, found "many"
+        WEIR_SHUTDOWN_TIMEOUT: expected a duration such as 30s, 500ms or 2m, at most 24h, found "1y"
+        WEIR_LANE: expected auto or pingora, found "fast"
+        --healthz-port: expected a port from 0 to 65535, found "99999"
+    "#]],
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    check_mistakes(
+        read("--source manifests=m --config nowhere.yaml"),
+        &expect![[r#"
+        --config: cannot read the file: entity not found, found "nowhere.yaml"
+    "#]],
+    );
+    check_mistakes(
+        read_with("--source manifests=m --config weir.yaml", &Environment::default(), "- a\n- b\n"),
+        &expect![[r#"
+            weir.yaml: expected a YAML map of settings: line 1 column 1: expected mapping start
+        "#]],
+    );
+}
+
+#[test]
+fn a_source_of_a_later_version_says_so() {
+    check_mistakes(
+        read("--source podinfo=/etc/podinfo/annotations"),
+        &expect![[r#"
+        --source: podinfo is not in this version; expected manifests=DIR, found "podinfo=/etc/podinfo/annotations"
+    "#]],
+    );
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let file =
+        "source: manifests=file\nworkers: 3\nhttp: [\"127.0.0.1:1\", \"127.0.0.1:2\"]\nlane: pingora\n";
+    let environment = Environment::from([
+        ("WEIR_CONFIG", "weir.yaml"),
+        ("WEIR_WORKERS", "5"),
+        ("WEIR_SOURCE", "manifests=env"),
+    ]);
+    let settings = read_with("--source manifests=flag", &environment, file).unwrap().settings;
+    assert_eq!(settings.source, Some(Source::Manifests("flag".into())));
+    assert_eq!(settings.workers.get(), 5);
+    assert_eq!(settings.http, ["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
+    assert_eq!(settings.lanes, Lanes::Pingora);
+}
+
+#[test]
+fn lists_are_replaced_and_not_joined() {
+    let environment = Environment::from([("WEIR_HTTP", "127.0.0.1:1, 127.0.0.1:2")]);
+    let from_environment = read_with("--source manifests=m", &environment, "").unwrap().settings;
+    assert_eq!(from_environment.http.len(), 2);
+    let from_flag = read_with("--source manifests=m --http :0", &environment, "").unwrap().settings;
+    assert_eq!(from_flag.http, ["0.0.0.0:0".parse().unwrap()]);
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_called_weir_do_no_harm() {
+    let environment = Environment::from([
+        ("WEIR_SERVICE_HOST", "10.0.0.1"),
+        ("WEIR_SERVICE_PORT", "80"),
+        ("WEIR_SERVICE_PORT_HTTP", "80"),
+        ("WEIR_PORT", "tcp://10.0.0.1:80"),
+        ("WEIR_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("WEIR_PORT_80_TCP_PROTO", "tcp"),
+    ]);
+    let read = read_with("--source manifests=m", &environment, "").unwrap();
+    assert_eq!(read.settings, settings("--source manifests=m"));
+    assert!(ROWS.iter().all(|row| row.name != "port" && !row.name.starts_with("port-")));
+    assert!(ROWS.iter().all(|row| !row.name.starts_with("service-")));
+}
+
+#[test]
+fn arguments_of_ingress_nginx_start_weir() {
+    let read = read(
+        "--source manifests=m --publish-service=ns/svc --election-id=x --controller-class=k8s.io/ingress-nginx \
+         --ingress-class=nginx --configmap=ns/cm --http-port=8081 --healthz-port 10260 --healthz-host=127.0.0.1 \
+         --enable-metrics=false --watch-ingress-without-class=true --enable-ssl-passthrough -v=2 \
+         --watch-namespace= --annotations-prefix=example.com",
+    )
+    .unwrap();
+    let settings = read.settings;
+    assert_eq!(settings.http, ["0.0.0.0:8081".parse().unwrap()]);
+    assert_eq!(settings.admin, Admin::On("127.0.0.1:10260".parse().unwrap()));
+    let options = settings.options();
+    assert_eq!(options.controllers, ["k8s.io/ingress-nginx"]);
+    assert_eq!(options.class_names, ["nginx"]);
+    assert_eq!(options.without_class, WithoutClass::Serve);
+    assert_eq!(options.annotation_prefix, "example.com");
+    assert_eq!(options.config_map.map(|name| name.to_string()).as_deref(), Some("ns/cm"));
+    assert_eq!(options.watch_namespace, None);
+    assert_eq!(
+        read.warnings,
+        ["election-id", "publish-service", "v", "enable-metrics", "enable-ssl-passthrough"]
+            .map(|name| format!("--{name} is accepted and has no effect"))
+    );
+}
+
+#[test]
+fn our_own_flag_wins_over_one_of_ingress_nginx() {
+    let read = read("--source manifests=m --http 127.0.0.1:1 --http-port 2").unwrap();
+    assert_eq!(read.settings.http, ["127.0.0.1:1".parse().unwrap()]);
+    assert_eq!(read.warnings, ["--http-port is accepted and has no effect beside --http"]);
+}
+
+/// Laws of the table.
+#[test]
+fn names_are_unique_and_speak_for_themselves() {
+    let mut names: Vec<_> =
+        ROWS.iter().map(|row| row.name).chain(foreign::FLAGS.iter().map(|flag| flag.name)).collect();
+    names.push(layers::CONFIG);
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for row in ROWS {
+        assert!(row.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.name);
+        assert!(row.summary.ends_with('.') && row.summary.len() < 260, "{}", row.name);
+        assert_eq!(row.placeholder.is_empty(), matches!(row.arity, table::Arity::Switch), "{}", row.name);
+    }
+}
+
+#[test]
+fn good_values_are_read_bad_ones_say_what_was_expected_and_defaults_read_back() {
+    for row in ROWS {
+        let mut settings = Settings::default();
+        assert_eq!((row.set)(&mut settings, row.good), Ok(()), "{}", row.name);
+        let bad = (row.set)(&mut Settings::default(), row.bad);
+        if row.name == "watch-namespace" {
+            assert_eq!(bad, Ok(()), "empty is every namespace");
+        } else {
+            assert!(bad.unwrap_err().contains("expected"), "{}", row.name);
+        }
+        let printed = (row.print)(&Settings::default());
+        if !printed.is_empty() && row.name != "workers" {
+            let mut again = Settings::default();
+            if let table::Arity::Many(clear) = row.arity {
+                clear(&mut again);
+            }
+            assert_eq!((row.set)(&mut again, &printed), Ok(()), "{}", row.name);
+            assert_eq!((row.print)(&again), printed, "{}", row.name);
+        }
+    }
+}
+
+#[test]
+fn the_page_is_up_to_date() -> io::Result<()> {
+    crate::pages::up_to_date("settings.md", &page())
+}

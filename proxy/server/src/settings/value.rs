@@ -1,0 +1,130 @@
+//! How the values of settings are read and printed. Each reader says what it expected when it fails.
+
+use super::{Admin, LogFormat, Source};
+use crate::access_log;
+use crate::shared::Lanes;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+use weir_core::policy::Profile;
+
+/// What was expected.
+pub(super) type Expected = String;
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, Expected> {
+    let every = text.strip_prefix(':').and_then(|port| port.parse().ok());
+    let every = every.map(|port: u16| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+    every.or_else(|| text.parse().ok()).ok_or_else(|| ADDRESS.to_owned())
+}
+
+pub(super) fn ip(text: &str) -> Result<IpAddr, Expected> {
+    text.parse().map_err(|_| "expected an IP address such as 127.0.0.1".to_owned())
+}
+
+pub(super) fn port(text: &str) -> Result<u16, Expected> {
+    text.parse().map_err(|_| "expected a port from 0 to 65535".to_owned())
+}
+
+pub(super) fn admin(text: &str) -> Result<Admin, Expected> {
+    match text {
+        "off" => Ok(Admin::Off),
+        _ => address(text).map(Admin::On).map_err(|expected| format!("{expected}, or off")),
+    }
+}
+
+pub(super) fn source(text: &str) -> Result<Source, Expected> {
+    match text.split_once('=') {
+        Some(("manifests", folder)) if !folder.is_empty() => Ok(Source::Manifests(folder.into())),
+        Some(("podinfo", _)) => Err(format!("podinfo is not in this version; {SOURCE}")),
+        None if text == "kubernetes" => Err(format!("kubernetes is not in this version; {SOURCE}")),
+        _ => Err(SOURCE.to_owned()),
+    }
+}
+
+pub(super) fn count(text: &str, most: usize) -> Result<NonZeroUsize, Expected> {
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= most);
+    number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+}
+
+pub(super) fn count_or_zero(text: &str, most: usize) -> Result<usize, Expected> {
+    let number = text.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("expected a whole number from 0 to {most}"))
+}
+
+/// A whole number with a unit, `ms`, `s`, `m` or `h`; without one it is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
+    let millis: Option<u64> = match unit {
+        "ms" => Some(1),
+        "" | "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let duration = millis.and_then(|unit| number.parse::<u64>().ok()?.checked_mul(unit));
+    let duration = duration.map(Duration::from_millis).filter(|duration| *duration <= LONGEST);
+    duration.ok_or_else(|| "expected a duration such as 30s, 500ms or 2m, at most 24h".to_owned())
+}
+
+pub(super) fn print_duration(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}
+
+pub(super) fn lanes(text: &str) -> Result<Lanes, Expected> {
+    choice(text, &[("auto", Lanes::Auto), ("pingora", Lanes::Pingora)])
+}
+
+pub(super) fn profile(text: &str) -> Result<Profile, Expected> {
+    choice(text, &[("weir", Profile::Weir), ("ingress-nginx", Profile::IngressNginx)])
+}
+
+pub(super) fn access_log(text: &str) -> Result<access_log::Target, Expected> {
+    match text {
+        "off" => Ok(access_log::Target::Off),
+        "-" | "stdout" => Ok(access_log::Target::Stdout),
+        "" => Err("expected off, - or a file".to_owned()),
+        file => Ok(access_log::Target::File(file.into())),
+    }
+}
+
+pub(super) fn access_log_format(text: &str) -> Result<access_log::Format, Expected> {
+    choice(text, &[("json", access_log::Format::Json), ("text", access_log::Format::Text)])
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {
+    choice(text, &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+pub(super) fn log_level(text: &str) -> Result<String, Expected> {
+    let known = !text.is_empty() && text.parse::<tracing_subscriber::EnvFilter>().is_ok();
+    known.then(|| text.to_owned()).ok_or_else(|| {
+        "expected error, warn, info, debug, trace, off, or directives such as info,weir=debug".to_owned()
+    })
+}
+
+/// A flag's own switch value, as Go's flags have it.
+pub(super) fn switch(text: &str) -> Result<bool, Expected> {
+    choice(text, &[("true", true), ("false", false)])
+}
+
+/// Names of classes, controllers, namespaces and prefixes: printable, and not empty.
+pub(super) fn name(text: &str) -> Result<String, Expected> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    plain.then(|| text.to_owned()).ok_or_else(|| "expected a name".to_owned())
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Expected> {
+    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    chosen.ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        format!("expected {}", names.join(" or "))
+    })
+}
+
+const ADDRESS: &str = "expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080";
+const SOURCE: &str = "expected manifests=DIR";
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
