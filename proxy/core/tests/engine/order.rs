@@ -203,6 +203,23 @@ fn a_refused_request_spends_nothing() {
 }
 
 #[test]
+fn a_request_that_nobody_can_serve_spends_nothing() {
+    let web = || {
+        with("web", |policy| {
+            policy.limits.per_second = n64(1);
+            policy.limits.connections = n32(1);
+        })
+    };
+    let none = [(backend(), BackendSpec::Addresses(Vec::new()))].into();
+    let engine = engine(Declaration { backends: none, ..declare([web()]) });
+    for _ in 0..50 {
+        assert_eq!(get("/").reason(&engine), (503, Reason::NoEndpoint));
+    }
+    engine.replace(declare([web()]));
+    assert_eq!(get("/").burst(&engine, Instant::START), 6);
+}
+
+#[test]
 fn under_the_parity_profile_a_denied_address_spends() {
     let settings = Settings { profile: Profile::IngressNginx, ..Settings::default() };
     let web = |deny: &[&str]| {
