@@ -69,7 +69,7 @@ fn change_one(bencher: Bencher<'_, '_>, layout: Layout) {
 fn folder(layout: Layout) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder that was just written");
     let write = |name: &str, text: &str| {
-        fs::write(folder.path().join(name), text).expect("a folder that was just written")
+        fs::write(folder.path().join(name), text).expect("a folder that was just written");
     };
     write("backend.yaml", BACKEND);
     match layout {

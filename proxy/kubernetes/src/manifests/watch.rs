@@ -331,3 +331,64 @@ const MAX_UNSETTLED: u32 = 2;
 const SAFETY_NET: Duration = Duration::from_secs(30);
 /// Files named in one change; more, and all are read.
 const MAX_TOUCHED: usize = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{CreateKind, Flag, RenameMode};
+
+    const DATA: EventKind = EventKind::Modify(ModifyKind::Data(notify::event::DataChange::Any));
+    const CLOSE: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+    /// Events at milliseconds → when they are acted on.
+    #[track_caller]
+    fn check(events: &[(u64, EventKind)], expected: Option<u64>) {
+        let start = Instant::now();
+        let signal = Signal::default();
+        for (at, kind) in events {
+            let event = Event::new(*kind).add_path("/root/a.yaml".into());
+            signal.hear(Ok(event), Path::new("/root"), start + Duration::from_millis(*at));
+        }
+        let settled = signal.lock().settled().map(|at| at.duration_since(start));
+        assert_eq!(settled, expected.map(Duration::from_millis));
+    }
+
+    #[test]
+    fn events_are_acted_on_when_it_is_quiet_and_every_writer_is_done() {
+        check(&[], None);
+        check(
+            &[
+                (0, EventKind::Access(AccessKind::Read)),
+                (9, EventKind::Access(AccessKind::Close(AccessMode::Read))),
+            ],
+            None,
+        );
+        check(&[(0, EventKind::Create(CreateKind::File))], Some(100));
+        check(&[(0, EventKind::Modify(ModifyKind::Name(RenameMode::To)))], Some(100));
+        check(&[(0, DATA)], Some(500));
+        check(&[(0, DATA), (50, CLOSE)], Some(150));
+        check(&[(0, DATA), (50, CLOSE), (140, DATA)], Some(500));
+    }
+
+    #[test]
+    fn events_without_end_are_acted_on_all_the_same() {
+        let busy: Vec<_> = (0..40).map(|n| (n * 50, CLOSE)).collect();
+        check(&busy, Some(500));
+    }
+
+    #[test]
+    fn lost_events_mean_that_everything_is_read() {
+        let signal = Signal::default();
+        let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        signal.hear(Ok(lost), Path::new("/root"), Instant::now());
+        assert!(matches!(signal.lock().take(), Wake::Touched(Touched::All)));
+        for n in 0..=MAX_TOUCHED {
+            let event = Event::new(CLOSE).add_path(format!("/root/{n}").into());
+            signal.hear(Ok(event), Path::new("/root"), Instant::now());
+        }
+        assert!(
+            matches!(signal.lock().take(), Wake::Touched(Touched::All)),
+            "more files than are remembered"
+        );
+    }
+}
