@@ -23,16 +23,24 @@ use weir_core::facts::{Facts, Scheme};
 /// Serves the requests of one connection until it is over.
 pub async fn serve(tcp: TcpStream, peer: SocketAddr, local: SocketAddr, worker: Arc<Worker>) {
     let mut conn = Conn::new(tcp, ConnInfo { peer, local, scheme: Scheme::Http });
-    loop {
-        let step = match read_head(&mut conn, &worker.shared).await {
-            Ok(Next::Express(head)) => express(conn, &head, &worker).await,
-            Ok(Next::General { received, len }) => general(conn, received, len, &worker).await,
-            Err(Unread::Quiet) => None,
-            Err(Unread::Answer(error)) => return answer(conn, error, &worker.shared).await,
-        };
-        match step {
+    while wait_for_request(&mut conn, &worker.shared).await.is_ok() {
+        // Boxed, so that an idle connection pays for its socket and not for the largest request.
+        match Box::pin(serve_one(conn, &worker)).await {
             Some(back) => conn = back,
             None => return,
+        }
+    }
+}
+
+/// One request, of which the first bytes are there. Returns the connection if it stays.
+async fn serve_one(mut conn: Conn, worker: &Worker) -> Option<Conn> {
+    match read_head(&mut conn, &worker.shared).await {
+        Ok(Next::Express(head)) => express(conn, &head, worker).await,
+        Ok(Next::General { received, len }) => general(conn, received, len, worker).await,
+        Err(Unread::Quiet) => None,
+        Err(Unread::Answer(error)) => {
+            answer(conn, error, &worker.shared).await;
+            None
         }
     }
 }
@@ -53,10 +61,9 @@ enum Unread {
     Answer(GatewayError),
 }
 
-/// Waits for the next request and reads its head: from the first byte to the last in [`Timeouts::head`]
+/// Reads the head of a request: from the first byte to the last in [`Timeouts::head`]
 /// (crate::shared::Timeouts::head), whatever the pieces.
 async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
-    wait_for_request(conn, shared).await?;
     let mut armed = false;
     loop {
         skip_empty_lines(conn);
@@ -114,7 +121,7 @@ fn late_head(stop: Stop) -> Unread {
 }
 
 /// The idle phase: no buffer is held, and the end of the process ends it.
-async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Unread> {
+async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Stop> {
     if !conn.data().is_empty() {
         return Ok(());
     }
@@ -123,7 +130,7 @@ async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Unread
         Poll::Pending if shared.is_draining() => Poll::Ready(Err(Stop::End)),
         polled => polled,
     });
-    filled.await.map(|_| ()).map_err(|_| Unread::Quiet)
+    filled.await.map(|_| ())
 }
 
 /// RFC 9112 section 2.2: empty lines in front of a request are ignored.
@@ -168,7 +175,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
             exchange.change_lane(Lane::Pingora);
             let received = conn.data().to_vec();
             conn.consume(received.len());
-            to_pingora(conn, received, *exchange, worker).await
+            to_pingora(conn, received, exchange, worker).await
         }
     }
 }
@@ -200,10 +207,9 @@ async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker)
     }
 }
 
-async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Exchange, worker: &Worker) -> Option<Conn> {
+async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Box<Exchange>, worker: &Worker) -> Option<Conn> {
     let Conn { tcp, info, .. } = conn;
-    // Boxed: it is large, and an idle connection should not pay for it.
-    let (tcp, rest) = Box::pin(worker.pingora.serve(tcp, received, info, exchange)).await?;
+    let (tcp, rest) = worker.pingora.serve(tcp, received, info, exchange).await?;
     Some(Conn::resume(tcp, info, rest))
 }
 
@@ -247,7 +253,7 @@ fn then(head: &Head<'_, '_>, shared: &Shared) -> Then {
 /// Answers a refused request: its head is the first `head` bytes of the input, and `body` more bytes follow.
 async fn refuse(
     mut conn: Conn,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     head: usize,
     body: usize,
     then: Then,

@@ -53,7 +53,7 @@ impl fmt::Debug for Exchange {
 
 impl Exchange {
     /// Admits a request: the one place where that happens.
-    pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane) -> Self {
+    pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane) -> Box<Self> {
         let now = shared.clock.now();
         let (held, client, accept) = match shared.engine.admit(now, facts) {
             Verdict::Forward(ticket) => {
@@ -69,7 +69,8 @@ impl Exchange {
         let mut sent = None;
         facts.headers.visit("x-request-id", &mut |value| sent = sent.or_else(|| RequestId::read(value)));
         let id = sent.unwrap_or_else(|| IDS.with_borrow_mut(RequestIds::make));
-        Self {
+        // Boxed: it changes hands often.
+        Box::new(Self {
             shared: shared.clone(),
             held,
             asked: Asked::of(facts, lane),
@@ -78,7 +79,7 @@ impl Exchange {
             id,
             answer: Answer::Origin,
             outcome: Outcome::default(),
-        }
+        })
     }
 
     /// The refusal, if it is one.
@@ -188,7 +189,7 @@ impl Exchange {
     }
 
     /// Closes the account and writes the log line.
-    pub fn end(mut self, end: End) {
+    pub fn end(mut self: Box<Self>, end: End) {
         self.outcome.end = end;
         self.close();
     }

@@ -10,7 +10,7 @@ mod splice;
 use crate::buffers;
 use crate::conn::{Conn, Stop};
 use crate::exchange::Exchange;
-use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat};
+use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat, kind_of};
 use crate::origin_headers::{self, ForwardedFor, Inputs};
 use crate::respond::Then;
 use crate::shared::Shared;
@@ -40,18 +40,26 @@ pub struct WireHeaders<'a> {
 
 impl Headers for WireHeaders<'_> {
     fn visit(&self, name: &str, visit: &mut dyn FnMut(&[u8])) {
-        self.head.values(self.data, name).for_each(visit);
+        // The head was read once already: of fields of these kinds it is known whether there are any.
+        if kind_of(name.as_bytes()).is_none_or(|kind| self.head.has(kind)) {
+            self.head.values(self.data, name).for_each(visit);
+        }
     }
 }
 
 /// Forwards an admitted request whose head is at the front of `conn.input`, and its response back.
-pub async fn serve(conn: &mut Conn, head: &RequestHead, mut exchange: Exchange, shared: &Shared) -> After {
+pub async fn serve(
+    conn: &mut Conn,
+    head: &RequestHead,
+    mut exchange: Box<Exchange>,
+    shared: &Shared,
+) -> After {
     if receive_body(conn, head, shared).await.is_err() {
         exchange.end(End::ClientAbort);
         return After::Close;
     }
     let Some(request) = rewrite(conn, head, &exchange, shared) else {
-        return After::Defer(Box::new(exchange));
+        return After::Defer(exchange);
     };
     let close = head.persistence == Persistence::Close || shared.is_draining();
     let then = if close { Then::Close } else { Then::Keep };

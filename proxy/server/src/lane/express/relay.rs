@@ -22,7 +22,7 @@ pub(super) async fn run(
     conn: &mut Conn,
     response: Response,
     then: Then,
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     shared: &Shared,
 ) -> After {
     let Response { origin, mut buffer, head } = response;
@@ -83,7 +83,7 @@ pub(super) async fn run(
 }
 
 /// The origin's response cannot be passed on: 502, and its connection is dropped.
-async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Exchange, shared: &Shared) -> After {
+async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Box<Exchange>, shared: &Shared) -> After {
     if let Some(upstream) = &mut exchange.outcome.upstream {
         upstream.result = UpstreamResult::InvalidResponse;
     }

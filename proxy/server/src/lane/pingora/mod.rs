@@ -62,7 +62,7 @@ impl PingoraLane {
         tcp: TcpStream,
         received: Vec<u8>,
         info: ConnInfo,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
     ) -> Option<(TcpStream, Vec<u8>)> {
         let Some(ready) = self.prepare(&received, &info, &exchange) else {
             exchange.respond_error(GatewayError::Internal, Then::Close, |_| ());
@@ -176,7 +176,7 @@ impl PingoraLane {
         landed: Landed,
         story: &Story,
         then: Then,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
     ) -> Option<(TcpStream, Vec<u8>)> {
         let stall = self.shared.timeouts.write;
         let Some(reply) = story.reply else {

@@ -1,0 +1,4 @@
+//! End to end: the real binary over loopback, with real clients and origins.
+#![allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "helpers of a test binary")]
+
+mod support;

@@ -1,0 +1,192 @@
+//! A client that sends exactly the bytes it is told to.
+
+use super::PATIENCE;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+/// One connection.
+pub struct Client {
+    stream: TcpStream,
+    /// What was read and not yet used.
+    ahead: Vec<u8>,
+}
+
+/// A response.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// 1xx heads that came before it.
+    pub interim: Vec<u16>,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A GET over a connection of its own.
+pub fn get(to: SocketAddr, host: &str, path: &str) -> Reply {
+    Client::connect(to).get(host, path)
+}
+
+impl Client {
+    pub fn connect(to: SocketAddr) -> Self {
+        Self::from_stream(TcpStream::connect(to).expect("weir accepts"))
+    }
+
+    /// From an address of 127.0.0.0/8, which makes it a client of its own.
+    pub fn connect_from(source: IpAddr, to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+        socket.connect(&to.into()).expect("weir accepts");
+        Self::from_stream(socket.into())
+    }
+
+    fn from_stream(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, ahead: Vec::new() }
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("weir reads");
+    }
+
+    /// As [`send`](Self::send), for bytes that weir may not want.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    pub fn get(&mut self, host: &str, path: &str) -> Reply {
+        self.get_with(host, path, "")
+    }
+
+    /// `fields` are whole lines with their CRLF.
+    pub fn get_with(&mut self, host: &str, path: &str, fields: &str) -> Reply {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"));
+        self.read("GET")
+    }
+
+    pub fn post(&mut self, host: &str, path: &str, body: &[u8]) -> Reply {
+        self.send(format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n", body.len()));
+        self.send(body);
+        self.read("POST")
+    }
+
+    pub fn shutdown_write(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// The response to a request with `method`.
+    pub fn read(&mut self, method: &str) -> Reply {
+        self.try_read(method).expect("a whole response")
+    }
+
+    pub fn try_read(&mut self, method: &str) -> io::Result<Reply> {
+        let mut interim = Vec::new();
+        loop {
+            let mut reply = self.read_head()?;
+            if reply.status < 200 && reply.status != 101 {
+                interim.push(reply.status);
+                continue;
+            }
+            reply.interim = interim;
+            if method != "HEAD" && !matches!(reply.status, 101 | 204 | 304) {
+                reply.body = self.read_body(&reply)?;
+            }
+            return Ok(reply);
+        }
+    }
+
+    /// Only the head of a response.
+    pub fn read_head(&mut self) -> io::Result<Reply> {
+        let end = loop {
+            if let Some(at) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.more()?;
+        };
+        let head: Vec<u8> = self.ahead.drain(..end).collect();
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let mut lines = head.lines();
+        let status =
+            lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+        let fields = lines.filter_map(|line| line.split_once(':'));
+        Ok(Reply {
+            status: status.ok_or_else(|| io::Error::other(format!("no status line: {head:?}")))?,
+            headers: fields.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect(),
+            ..Reply::default()
+        })
+    }
+
+    fn read_body(&mut self, reply: &Reply) -> io::Result<Vec<u8>> {
+        if reply.header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            let mut body = Vec::new();
+            loop {
+                let line = self.line()?;
+                let size =
+                    line.split(';').next().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+                let size = size.ok_or_else(|| io::Error::other(format!("no chunk size: {line:?}")))?;
+                if size == 0 {
+                    while !self.line()?.is_empty() {}
+                    return Ok(body);
+                }
+                body.extend(self.exactly(size)?);
+                self.line()?;
+            }
+        }
+        match reply.header("content-length") {
+            Some(length) => self.exactly(length.parse().map_err(io::Error::other)?),
+            None => self.rest(),
+        }
+    }
+
+    /// So many bytes.
+    pub fn exactly(&mut self, n: usize) -> io::Result<Vec<u8>> {
+        while self.ahead.len() < n {
+            self.more()?;
+        }
+        Ok(self.ahead.drain(..n).collect())
+    }
+
+    /// Everything until weir closes.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        while self.more().is_ok() {}
+        Ok(std::mem::take(&mut self.ahead))
+    }
+
+    /// True when weir has closed the connection properly: no bytes, no reset.
+    pub fn is_closed(&mut self) -> bool {
+        self.ahead.is_empty() && matches!(self.stream.read(&mut [0; 64]), Ok(0))
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(at) = self.ahead.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.ahead.drain(..=at).collect();
+                return Ok(String::from_utf8_lossy(&line).trim_end().to_owned());
+            }
+            self.more()?;
+        }
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        let mut block = [0; 16 * 1024];
+        match self.stream.read(&mut block)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                self.ahead.extend_from_slice(&block[..n]);
+                Ok(())
+            }
+        }
+    }
+}
