@@ -61,8 +61,8 @@ pub(crate) fn one_more(tat: u64, quota: &Quota, now: Instant) -> (u64, bool) {
 ///
 /// Time gives a charge back by itself, at the pace of time; what it has given back since `charged_at` is not given
 /// again. So at `charged_at` the refund is exact, later it is never too much, and a cell never gets better than fresh.
-/// All that if the clock has not stepped back in between: a refund before `charged_at` gives nothing back, but one
-/// after it, with a step back and the same time again in between, may give up to `cost` too much.
+/// All that as long as nothing has healed the cell in between (see [`look`]): after the quota was edited or the clock
+/// stepped back, a refund may give up to `cost` old intervals too much. One before `charged_at` gives nothing.
 #[must_use]
 pub fn refund(tat: u64, quota: &Quota, charged_at: Instant, now: Instant, cost: u64) -> u64 {
     let price = quota.interval_nanos().saturating_mul(cost);

@@ -46,12 +46,14 @@
 //! 11. There is room for at least as many clients as asked for, at 64 bytes each or less from 4,096 clients on.
 //! 12. A client that is being limited stays limited, however many newcomers come.
 //! 13. When the table is full, the newcomers of a rule together get what the rule allows to one client in each shard.
-//! 14. A client that shared a cell while the table was full has no more than its own limit once it has its own.
+//! 14. A client that shared a cell while the table was full has no more than its own limit once it has its own, as long
+//!     as its rule is not edited.
 //! 15. When even the shared cells are taken, newcomers are refused, and told when one will be free.
 //! 16. Cells that equal a fresh one make room for newcomers.
 //! 17. At most as many requests as allowed are in flight, and a place is free again once its grant is dropped.
 //! 18. When the table of requests in flight is full, newcomers are refused and those held are not affected.
-//! 19. A refund gives back what was charged, less what time has given back already; never more.
+//! 19. A refund gives back what was charged, less what time has given back already; never more. (A grant from before
+//!     its rule was edited or the clock stepped back is to be dropped instead.)
 //! 20. Whatever the clock does, nothing panics, and at any one moment no client gets more than burst + 1.
 //! 21. After the clock stepped back, a client has its whole allowance again within one recovery.
 //! 22. Threads share limits exactly. (In `tests/interleavings.rs`.)

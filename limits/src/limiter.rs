@@ -78,6 +78,9 @@ impl Limiter {
 
     /// Takes a grant back: ends its places in flight and gives back the requests it was charged, less what time has
     /// given back since ([`gcra::refund`](crate::gcra::refund)). `charges` are those it was granted for.
+    ///
+    /// If one of the rules was edited or the clock stepped back since, drop the grant instead: its charges are in units
+    /// that no longer hold, and giving them back could give too much.
     pub fn refund(&self, now: Instant, grant: Grant, charges: &[Charge<'_>]) {
         for (index, charge) in charges.iter().enumerate().take(MAX_CHARGES) {
             if grant.charged & bit(index) != 0 {

@@ -77,11 +77,17 @@ struct Running {
     charged: Vec<(Client, Rule, bool)>,
 }
 
+impl Running {
+    fn has(&self, rule: usize) -> bool {
+        self.charged.iter().any(|((charged, _), ..)| *charged == rule)
+    }
+}
+
 /// What the limiter should hold, for each client and rule.
 ///
 /// When the clock steps back, the limiter may have dropped cells that were fresh in a future that is no more. So the
 /// shadow keeps two states: `strict` remembers everything and heals only what is looked at, `lenient` takes every
-/// client for fresh after a step back. What strict allows must pass unless the table was full, what lenient forbids
+/// client for fresh after a step back and heals those who may share a cell when their rule is edited. What strict allows must pass unless the table was full, what lenient forbids
 /// must not. While the clock does not step back the two are the same, and the limiter has to agree exactly.
 #[derive(Clone, Copy, Default)]
 struct Cell {
@@ -184,10 +190,8 @@ impl Simulation {
     fn step_back(&mut self) {
         self.stepped_back = true;
         // What was granted in a time that comes again is not to be refunded.
-        while let Some(running) = self.running.pop() {
-            drop(running.grant);
-            self.left(&running.charged);
-        }
+        let all = std::mem::take(&mut self.running);
+        self.all_end(all);
         self.now -= self.random.below(self.now.clamp(1, 2 * TEN_YEARS));
         for cell in self.cells.values_mut() {
             cell.lenient = [0; 4];
@@ -210,13 +214,35 @@ impl Simulation {
         if self.random.below(4) == 0 {
             edited = edited.with_mode(Mode::Observe);
         }
+        // Clients that share a cell heal together, as soon as one of them is refused under the new numbers.
+        if self.was_full() {
+            for cell in
+                self.cells.iter_mut().filter(|((charged, _), _)| *charged == rule).map(|(_, cell)| cell)
+            {
+                for (window, quota) in quotas(&edited) {
+                    let horizon = i128::from(self.now) + quota.recovery().as_nanos() as i128;
+                    cell.lenient[window] = cell.lenient[window].min(horizon);
+                }
+            }
+        }
         self.rules[rule] = edited;
+        // What was granted under other numbers is not to be refunded, only ended.
+        let (gone, kept) = self.running.drain(..).partition(|running| running.has(rule));
+        self.running = kept;
+        self.all_end(gone);
     }
 
     fn end(&mut self) {
         if let Some(running) = self.some_running() {
             drop(running.grant);
             self.left(&running.charged);
+        }
+    }
+
+    fn all_end(&mut self, running: Vec<Running>) {
+        for Running { grant, charged, .. } in running {
+            drop(grant);
+            self.left(&charged);
         }
     }
 
