@@ -1,8 +1,10 @@
 //! The library behind the `weir` binary.
 
 pub mod access_log;
+pub mod admin;
 pub mod buffers;
 pub mod clock;
+pub mod commands;
 pub mod conn;
 pub mod connection;
 pub mod counters;
@@ -11,6 +13,7 @@ pub mod exchange;
 pub mod lane;
 pub mod linger;
 pub mod listen;
+pub mod metrics;
 pub mod origin_headers;
 #[cfg(test)]
 mod pages;
@@ -19,6 +22,8 @@ pub mod respond;
 pub mod server;
 pub mod settings;
 pub mod shared;
+pub mod state;
+pub mod telemetry;
 mod text;
 pub mod upstream;
 pub mod worker;

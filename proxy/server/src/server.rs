@@ -113,6 +113,11 @@ impl Server {
         &self.connections
     }
 
+    /// How far the server is on its way out.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
     /// Stops accepting and lets what is in flight end.
     pub fn drain(&self) {
         let _ = self.phase.send(Phase::Drain);

@@ -1,0 +1,90 @@
+//! What `weir` can be told to do.
+
+mod serve;
+
+pub use serve::ServeError;
+
+use clap::Parser;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weir",
+    version,
+    about = "A reverse proxy that keeps every client inside its limits",
+    max_term_width = 100
+)]
+pub enum Command {
+    /// Serve the objects of a source. `weir serve --help` lists the settings.
+    #[command(disable_help_flag = true)]
+    Serve {
+        /// Settings; see `weir serve --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        settings: Vec<String>,
+    },
+    /// Print the table of annotations.
+    Annotations,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// `serve` did.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Its output cannot be written.
+    #[error("cannot write to the standard output")]
+    Output(#[source] io::Error),
+}
+
+impl CommandError {
+    /// 2 for bad usage or configuration, 1 for everything else.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Serve(error) => error.exit_code(),
+            Self::Output(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub fn run(self) -> Result<(), CommandError> {
+        match self {
+            Self::Serve { settings } => Ok(serve::run(&settings)?),
+            Self::Annotations => print(&weir_core::policy::pages::text()).map_err(CommandError::Output),
+        }
+    }
+}
+
+/// Prints to the standard output. A reader that went away early is no error.
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Command::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_behind_serve_are_read_by_the_table() {
+        let command = Command::try_parse_from(["weir", "serve", "--source", "x", "--help", "-v=2"]).unwrap();
+        let Command::Serve { settings } = command else { panic!("{command:?}") };
+        assert_eq!(settings, ["--source", "x", "--help", "-v=2"]);
+    }
+}

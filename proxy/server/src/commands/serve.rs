@@ -1,0 +1,202 @@
+//! `weir serve`: settings, then the parts, then the wait for the end.
+
+use crate::access_log::{self, AccessLog};
+use crate::admin::{self, AdminError};
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::server::{Config, Server, StartError};
+use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
+use crate::state::State;
+use crate::telemetry::{self, TelemetryError};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use weir_core::declaration::Declaration;
+use weir_core::engine::EngineConfig;
+use weir_core::finding::Severity;
+use weir_core::{Engine, Finding};
+use weir_kubernetes::Manifests;
+use weir_kubernetes::manifests::{SourceError, Watcher};
+
+/// Why `weir serve` did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Settings are wrong.
+    #[error("{}", Listed(.0))]
+    Settings(Vec<Mistake>),
+    /// Messages cannot be logged.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The access log cannot be opened.
+    #[error(transparent)]
+    AccessLog(#[from] access_log::OpenError),
+    /// The source cannot be read.
+    #[error("--source")]
+    Source(#[from] SourceError),
+    /// The admin listener did not start.
+    #[error("cannot start the admin listener (--admin)")]
+    Admin(#[from] AdminError),
+    /// The server did not start.
+    #[error("cannot start the server (--http)")]
+    Server(#[from] StartError),
+    /// The control thread cannot run.
+    #[error("cannot run the control thread")]
+    Control(#[source] io::Error),
+    /// The bound addresses cannot be printed.
+    #[error("cannot write to the standard output")]
+    Output(#[source] io::Error),
+}
+
+impl ServeError {
+    /// 2 for bad settings, 1 for a failed start.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Settings(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Mistakes, each on a line of its own.
+struct Listed<'a>(&'a [Mistake]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings cannot be used")?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+pub(super) fn run(arguments: &[String]) -> Result<(), ServeError> {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return super::print(&settings::help()).map_err(ServeError::Output);
+    }
+    let read = settings::read(arguments, &Environment::of_process(), |path| std::fs::read_to_string(path));
+    let settings::Read { settings, warnings } = read.map_err(ServeError::Settings)?;
+    telemetry::start(&settings.log_level, settings.log_format)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    serve(&settings)
+}
+
+fn serve(settings: &Settings) -> Result<(), ServeError> {
+    let clock = Clock::start();
+    let engine = Arc::new(Engine::new(EngineConfig {
+        clients: settings.clients.get(),
+        in_flight: settings.in_flight.get(),
+        ..EngineConfig::default()
+    }));
+    let counters = Arc::new(Counters::new());
+    let state = Arc::new(State::new(engine.clone(), counters.clone(), clock));
+    // Everything that can fail comes before the first request: a start is whole or is none.
+    let source = follow(settings, &state)?;
+    let (log, log_writer) =
+        AccessLog::open(&settings.access_log, settings.access_log_format, counters.clone())?;
+    let control =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
+    let admin = match settings.admin {
+        Admin::Off => None,
+        Admin::On(address) => Some(control.block_on(admin::start(address, state.clone()))?),
+    };
+    let server = Server::start(&Config {
+        http: settings.http.clone(),
+        workers: settings.workers.get(),
+        connections: settings.connections,
+        lanes: settings.lanes,
+        timeouts: settings.timeouts,
+        engine,
+        clock,
+        counters,
+        log,
+    })?;
+    state.serve(server.connections().clone(), server.phase());
+    announce(settings, server.addresses(), admin)?;
+    let ended = control.block_on(wait(server));
+    drop(source);
+    log_writer.join();
+    ended
+}
+
+/// Reads the source for the first time and follows its changes until the result is dropped.
+fn follow(settings: &Settings, state: &Arc<State>) -> Result<Option<Watcher>, ServeError> {
+    let Some(Source::Manifests(folder)) = &settings.source else { return Ok(None) };
+    let mut manifests = Manifests::new(folder, settings.options())?;
+    if let Some((declaration, findings)) = manifests.refresh() {
+        apply(state, declaration, findings);
+    }
+    let state = state.clone();
+    Ok(Some(manifests.spawn(move |declaration, findings| apply(&state, declaration, findings))?))
+}
+
+fn apply(state: &State, declaration: Declaration, findings: Vec<Finding>) {
+    let ingresses = declaration.ingresses.len();
+    let fresh = state.apply(declaration, findings);
+    for finding in fresh.iter().take(MOST_TOLD) {
+        match finding.severity {
+            Severity::Warn => tracing::warn!(code = finding.code, "{finding}"),
+            Severity::Fail => tracing::error!(code = finding.code, "{finding}"),
+        }
+    }
+    if let Some(more) = fresh.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+        tracing::warn!(more, "there are more findings; /api/findings has all of them");
+    }
+    let generation = state.loaded().generation;
+    tracing::info!(ingresses, generation, "a configuration is in force");
+}
+
+/// Says what was bound, for people and for whoever asked for port 0: to the log, and to the standard output in the
+/// format of the access log, which may go there too.
+fn announce(settings: &Settings, http: &[SocketAddr], admin: Option<SocketAddr>) -> Result<(), ServeError> {
+    let mut text = String::new();
+    let listening =
+        http.iter().map(|address| ("http", *address)).chain(admin.map(|address| ("admin", address)));
+    for (what, address) in listening {
+        tracing::info!(%address, "listening for {what}");
+        text.push_str(&match settings.access_log_format {
+            access_log::Format::Json => format!("{{\"listening\":\"{what}\",\"address\":\"{address}\"}}\n"),
+            access_log::Format::Text => format!("listening={what} address={address}\n"),
+        });
+    }
+    super::print(&text).map_err(ServeError::Output)
+}
+
+/// Waits for the signal to end, and then for the requests in flight; a second signal ends at once.
+async fn wait(server: Server) -> Result<(), ServeError> {
+    let mut ends = Ends::new().map_err(ServeError::Control)?;
+    ends.next().await;
+    tracing::info!(connections = server.connections().open(), "draining");
+    server.drain();
+    let joined = tokio::task::spawn_blocking(move || server.join());
+    tokio::select! {
+        _ = joined => tracing::info!("drained"),
+        () = ends.next() => {
+            tracing::warn!("a second signal: ending at once");
+            std::process::exit(1);
+        }
+    }
+    Ok(())
+}
+
+/// The signals that end the process.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Findings of one change that are logged, so that a large mistake does not bury everything else.
+const MOST_TOLD: usize = 50;

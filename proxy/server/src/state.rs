@@ -1,0 +1,182 @@
+//! What the admin listener shows: the engine, the counters, and what the source last said.
+
+use crate::clock::{Clock, WallTime};
+use crate::counters::Counters;
+use crate::shared::{Connections, Phase};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::watch;
+use weir_core::declaration::Declaration;
+use weir_core::finding::Severity;
+use weir_core::{Engine, Finding};
+use weir_limits::Instant;
+
+/// What the admin listener shows, and where a source brings what it has read.
+#[derive(Debug)]
+pub struct State {
+    /// Admits requests.
+    pub engine: Arc<Engine>,
+    /// What is counted for the process.
+    pub counters: Arc<Counters>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// When the process started.
+    pub started: WallTime,
+    loaded: ArcSwap<Loaded>,
+    /// Held while a configuration is put in force, so that findings and snapshot belong together.
+    applying: Mutex<()>,
+    serving: ArcSwap<Option<Serving>>,
+}
+
+/// The configuration in force, as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// How many came so far; 0 before the first.
+    pub generation: u64,
+    /// When it came.
+    pub at: WallTime,
+    /// The same by the monotonic clock.
+    pub since: Instant,
+    /// What is wrong with the objects that it was made of.
+    pub findings: Vec<Finding>,
+}
+
+/// The listeners at work.
+#[derive(Clone, Debug)]
+struct Serving {
+    connections: Connections,
+    phase: watch::Receiver<Phase>,
+}
+
+/// Whether requests should be sent here (`/readyz`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Yes.
+    Ready,
+    /// Nothing was read from the source yet.
+    NoConfiguration,
+    /// The listeners are not up yet.
+    NotListening,
+    /// The process is about to end.
+    Draining,
+}
+
+impl State {
+    /// Nothing read, nothing served.
+    pub fn new(engine: Arc<Engine>, counters: Arc<Counters>, clock: Clock) -> Self {
+        Self {
+            engine,
+            counters,
+            clock,
+            started: clock.wall(),
+            loaded: ArcSwap::default(),
+            applying: Mutex::new(()),
+            serving: ArcSwap::default(),
+        }
+    }
+
+    /// Puts what a source has read in force. Returns the findings that were not there before.
+    pub fn apply(&self, declaration: Declaration, mut findings: Vec<Finding>) -> Vec<Finding> {
+        let _one_at_a_time = self.applying.lock();
+        let snapshot = self.engine.replace(declaration);
+        findings.extend(snapshot.findings.iter().cloned());
+        findings.sort_by(|a, b| (b.severity, a).cmp(&(a.severity, b)));
+        findings.dedup();
+        let before = self.loaded.load();
+        let known: BTreeSet<&Finding> = before.findings.iter().collect();
+        let fresh = findings.iter().filter(|finding| !known.contains(finding)).cloned().collect();
+        self.loaded.store(Arc::new(Loaded {
+            generation: before.generation.saturating_add(1),
+            at: self.clock.wall(),
+            since: self.clock.now(),
+            findings,
+        }));
+        fresh
+    }
+
+    /// Says that the listeners are up.
+    pub fn serve(&self, connections: Connections, phase: watch::Receiver<Phase>) {
+        self.serving.store(Arc::new(Some(Serving { connections, phase })));
+    }
+
+    /// The configuration in force, as it came.
+    pub fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.load_full()
+    }
+
+    /// Client connections that are open.
+    pub fn connections_open(&self) -> usize {
+        self.serving.load().as_ref().as_ref().map_or(0, |serving| serving.connections.open())
+    }
+
+    /// Whether requests should be sent here.
+    pub fn readiness(&self) -> Readiness {
+        if self.loaded.load().generation == 0 {
+            return Readiness::NoConfiguration;
+        }
+        match self.serving.load().as_ref() {
+            None => Readiness::NotListening,
+            Some(serving) if *serving.phase.borrow() >= Phase::Drain => Readiness::Draining,
+            Some(_) => Readiness::Ready,
+        }
+    }
+}
+
+impl Loaded {
+    /// How many findings are so bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_core::finding::ObjectRef;
+
+    fn finding(name: &str, severity: Severity) -> Finding {
+        Finding {
+            object: ObjectRef::new("Ingress", "shop", name),
+            field: "spec".to_owned(),
+            value: String::new(),
+            severity,
+            code: "test",
+            message: "is a test".to_owned(),
+        }
+    }
+
+    fn state() -> State {
+        State::new(Arc::default(), Arc::default(), Clock::start())
+    }
+
+    #[test]
+    fn ready_means_configured_listening_and_not_draining() {
+        let state = state();
+        assert_eq!(state.readiness(), Readiness::NoConfiguration);
+        state.apply(Declaration::default(), Vec::new());
+        assert_eq!(state.readiness(), Readiness::NotListening);
+        let (sender, phase) = watch::channel(Phase::Run);
+        state.serve(Connections::new(1), phase);
+        assert_eq!(state.readiness(), Readiness::Ready);
+        sender.send(Phase::Drain).unwrap();
+        assert_eq!(state.readiness(), Readiness::Draining);
+    }
+
+    #[test]
+    fn a_finding_is_told_once_and_errors_come_first() {
+        let state = state();
+        let (warning, error) = (finding("a", Severity::Warn), finding("b", Severity::Fail));
+        let fresh = state.apply(Declaration::default(), vec![warning.clone(), error.clone()]);
+        assert_eq!(fresh, [error.clone(), warning.clone()]);
+        let other = finding("c", Severity::Warn);
+        let fresh = state.apply(Declaration::default(), vec![warning, other.clone()]);
+        assert_eq!(fresh, [other]);
+        let loaded = state.loaded();
+        assert_eq!((loaded.generation, loaded.findings.len()), (2, 2));
+        assert_eq!((loaded.count(Severity::Warn), loaded.count(Severity::Fail)), (2, 0));
+        // One that went away and came back is told again.
+        assert_eq!(state.apply(Declaration::default(), vec![error.clone()]), [error]);
+    }
+}
