@@ -134,9 +134,10 @@ fn apply(state: &State, declaration: Declaration, findings: Vec<Finding>) {
     let ingresses = declaration.ingresses.len();
     let fresh = state.apply(declaration, findings);
     for finding in fresh.iter().take(MOST_TOLD) {
-        match finding.severity {
-            Severity::Warn => tracing::warn!(code = finding.code, "{finding}"),
-            Severity::Fail => tracing::error!(code = finding.code, "{finding}"),
+        let Finding { object, field, value, severity, code, message } = finding;
+        match severity {
+            Severity::Warn => tracing::warn!(%object, field, value, code, "{message}"),
+            Severity::Fail => tracing::error!(%object, field, value, code, "{message}"),
         }
     }
     if let Some(more) = fresh.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
@@ -146,17 +147,19 @@ fn apply(state: &State, declaration: Declaration, findings: Vec<Finding>) {
     tracing::info!(ingresses, generation, "a configuration is in force");
 }
 
-/// Says what was bound, for people and for whoever asked for port 0: to the log, and to the standard output in the
-/// format of the access log, which may go there too.
+/// Says what was bound, for people and for whoever asked for port 0: to the log, and as lines such as
+/// `http 127.0.0.1:8080` to the standard output. Where JSON goes there too, each line is an object.
 fn announce(settings: &Settings, http: &[SocketAddr], admin: Option<SocketAddr>) -> Result<(), ServeError> {
+    let only_json = settings.access_log == access_log::Target::Stdout
+        && settings.access_log_format == access_log::Format::Json;
     let mut text = String::new();
     let listening =
         http.iter().map(|address| ("http", *address)).chain(admin.map(|address| ("admin", address)));
     for (what, address) in listening {
         tracing::info!(%address, "listening for {what}");
-        text.push_str(&match settings.access_log_format {
-            access_log::Format::Json => format!("{{\"listening\":\"{what}\",\"address\":\"{address}\"}}\n"),
-            access_log::Format::Text => format!("listening={what} address={address}\n"),
+        text.push_str(&match only_json {
+            true => format!("{{\"listening\":\"{what}\",\"address\":\"{address}\"}}\n"),
+            false => format!("{what} {address}\n"),
         });
     }
     super::print(&text).map_err(ServeError::Output)

@@ -1,4 +1,5 @@
 //! End to end: the real binary over loopback, with real clients and origins.
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "helpers of a test binary")]
 
+mod start;
 mod support;
