@@ -140,8 +140,7 @@ impl Limiter {
         }
     }
 
-    /// The common case, one rule with windows only: one lock, and few enough instructions that a processor has
-    /// several of them under way at once, each waiting for its client's memory.
+    /// The common case, one rule with windows only: one lock, and nothing for counts in flight.
     #[inline]
     fn decide_rate(&self, now: Instant, Charge { rule, key }: Charge<'_>) -> Decision {
         if !rule.has_windows() {

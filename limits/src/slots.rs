@@ -53,8 +53,8 @@ impl<const N: usize> Slots<N> {
         let run = self.cells.get(home..).unwrap_or_default();
         // A free cell is smaller than every key. One less, it is larger than all of them.
         let is_before = |cell: &Cell<N>| cell[0].wrapping_sub(1) < key.wrapping_sub(1);
-        // Nearly always it is among the first few. These are counted, not searched: no branch depends on what is in
-        // them, so a processor goes on to the next request while it waits for this one's memory.
+        // Nearly always it is among the first few. These are counted, not searched, so that no branch depends on what
+        // is in them. (For cells out of the cache no effect was measured: BENCHES.md.)
         let Some(near) = run.first_chunk::<NEAR>() else { return Err(home) };
         let mut steps: usize = near.iter().map(|cell| usize::from(is_before(cell))).sum();
         if steps == NEAR {

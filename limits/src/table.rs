@@ -271,8 +271,7 @@ type Tats = [u64; Window::COUNT];
 ///
 /// The TATs before change only where they were further ahead than the rule allows; see [`gcra::look`].
 ///
-/// Nothing is written before everything is known, and no branch depends on more than whether it passes: see
-/// [`Slots::find`] for why.
+/// In registers, written only once everything is known: a loop over arrays took 12 ns more.
 #[inline(always)]
 fn look(tats: &mut Tats, rule: &Rule, now: Instant) -> Result<Tats, Denial> {
     let [a, b, c, d] = *tats;
