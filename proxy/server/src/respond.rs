@@ -81,7 +81,8 @@ impl<'a> Response<'a> {
             problem: body::Problem::of(refusal.reason),
             detail: detail(refusal.reason),
             reason: refusal.reason.as_str(),
-            rule: refusal.account.hit.map(|hit| hit.rule),
+            // A rule that was only observed has not refused it.
+            rule: refusal.account.hit.filter(|hit| hit.reason == refusal.reason).map(|hit| hit.rule),
             spent: fields.map_or("", |fields| fields.state.as_str()),
         };
         Self {

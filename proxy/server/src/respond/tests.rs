@@ -1,6 +1,12 @@
 use super::*;
 use expect_test::{Expect, expect};
+use weir_core::Engine;
 use weir_core::account::UpstreamResult;
+use weir_core::engine::EngineConfig;
+use weir_core::facts::{Facts, Scheme};
+use weir_core::policy::Mode;
+use weir_core::verdict::{RuleHit, Verdict};
+use weir_limits::Instant;
 
 fn ask(accept: Accept) -> Ask<'static> {
     Ask { accept, body: BodyPart::Send, then: Then::Keep, request_id: None, date: b"" }
@@ -84,6 +90,110 @@ fn every_error_of_every_kind_reads_as_http_1() {
             for then in [Then::Keep, Then::KeepHttp10, Then::Close] {
                 let response = Response::error(error, Ask { then, ..ask(accept) });
                 read_back(&response, accept, error.as_str(), error.status());
+            }
+        }
+    }
+}
+
+/// A refusal of any kind, with an account that the real core has opened.
+fn refusal(reason: Reason, status: u16, hit: Option<RuleHit>) -> Refusal {
+    let engine = Engine::new(EngineConfig { clients: 16, in_flight: 16, ..EngineConfig::default() });
+    let facts = Facts {
+        peer: [203, 0, 113, 9].into(),
+        port: 80,
+        scheme: Scheme::Http,
+        method: "GET",
+        host: b"shop.example",
+        path: b"/",
+        query: b"",
+        content_length: None,
+        head_bytes: 0,
+        headers: &(),
+    };
+    let mut refusal = match engine.admit(Instant::START, &facts) {
+        Verdict::Refuse(refusal) => refusal,
+        Verdict::Forward(_) => panic!("there is no route"),
+    };
+    refusal.account.hit = hit;
+    Refusal { status, reason, ..refusal }
+}
+
+#[test]
+fn a_refusal_says_which_rule_when_to_come_back_and_what_the_policy_is() {
+    let hit = RuleHit { rule: "limit-rpm", reason: Reason::Rate, mode: Mode::Enforce };
+    let fields = RateLimitFields {
+        policy: r#""second";q=5;w=1, "minute";q=60;w=60"#.to_owned(),
+        state: r#""second";r=4;t=1, "minute";r=0;t=7"#.to_owned(),
+    };
+    let refusal = Refusal {
+        retry_after: NonZeroU32::new(7),
+        rate_limit: Some(fields),
+        ..refusal(Reason::Rate, 429, Some(hit))
+    };
+    check(
+        &Response::refusal(&refusal, ask(Accept::Json)),
+        &expect![[r#"
+        HTTP/1.1 429 Too Many Requests
+        Content-Type: application/problem+json
+        Content-Length: 275
+        Cache-Control: no-store
+        Retry-After: 7
+        RateLimit-Policy: "second";q=5;w=1, "minute";q=60;w=60
+        RateLimit: "second";r=4;t=1, "minute";r=0;t=7
+
+        {"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Request cannot be satisfied as assigned quota has been exceeded","status":429,"detail":"Too many requests: please slow down.","reason":"rate","rule":"limit-rpm","violated-policies":["minute"]}
+    "#]],
+    );
+    check(
+        &Response::refusal(&refusal, ask(Accept::Text)),
+        &expect![[r#"
+        HTTP/1.1 429 Too Many Requests
+        Content-Type: text/plain; charset=utf-8
+        Content-Length: 37
+        Cache-Control: no-store
+        Retry-After: 7
+        RateLimit-Policy: "second";q=5;w=1, "minute";q=60;w=60
+        RateLimit: "second";r=4;t=1, "minute";r=0;t=7
+
+        Too many requests: please slow down.
+    "#]],
+    );
+}
+
+#[test]
+fn a_rule_that_was_only_observed_is_not_blamed() {
+    let hit = RuleHit { rule: "limit-rps", reason: Reason::Rate, mode: Mode::Observe };
+    let refusal = refusal(Reason::NoEndpoint, 503, Some(hit));
+    let text = text(&Response::refusal(&refusal, ask(Accept::Json)));
+    assert!(!text.contains("limit-rps"), "{text}");
+}
+
+#[test]
+fn a_refused_method_names_the_allowed_ones() {
+    let refusal = Refusal { allow: Some("GET, HEAD".to_owned()), ..refusal(Reason::Method, 405, None) };
+    let text = text(&Response::refusal(&refusal, ask(Accept::Text)));
+    assert!(text.contains("\r\nAllow: GET, HEAD\r\n"), "{text}");
+}
+
+#[test]
+fn a_value_that_could_end_its_line_is_left_out() {
+    let bad = "GET\r\nX-Injected: yes".to_owned();
+    let fields = RateLimitFields { policy: bad.clone(), state: format!("\"{bad}\";r=0") };
+    let refusal =
+        Refusal { allow: Some(bad), rate_limit: Some(fields), ..refusal(Reason::Method, 405, None) };
+    let text = text(&Response::refusal(&refusal, ask(Accept::Json)));
+    assert!(!text.contains("Injected"), "{text}");
+}
+
+#[test]
+fn every_refusal_of_every_kind_reads_as_http_1() {
+    for reason in Reason::ALL {
+        for status in [400, 429, 499, 503, 599] {
+            for hit in [None, Some(RuleHit { rule: "limit-rps", reason, mode: Mode::Enforce })] {
+                let refusal = refusal(reason, status, hit);
+                for accept in Accept::ALL {
+                    read_back(&Response::refusal(&refusal, ask(accept)), accept, reason.as_str(), status);
+                }
             }
         }
     }

@@ -1,5 +1,12 @@
 //! End to end: the real binary over loopback, with real clients and origins.
-#![allow(dead_code, unused_imports, missing_docs, unreachable_pub, reason = "helpers of a test binary")]
+#![allow(
+    dead_code,
+    unused_imports,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of a test binary"
+)]
 
 mod start;
 mod support;
