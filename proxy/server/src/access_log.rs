@@ -3,9 +3,11 @@
 //! Each worker has an [`AccessLog`] of its own and collects lines in a buffer; a thread writes the buffers. Nothing
 //! here waits: when the writer cannot follow, lines are dropped and counted, and traffic goes on.
 
+mod fields;
 mod line;
 mod writer;
 
+pub use fields::FIELDS;
 pub use writer::{OpenError, Writer};
 
 use crate::clock::{Dates, WallTime};

@@ -9,9 +9,12 @@ use weir_core::verdict::Verdict;
 use weir_core::{Engine, engine::EngineConfig};
 use weir_limits::Instant;
 
-/// The account of a request that met a policy, made by the real core.
+/// The account of a request that no Ingress took, made by the real core.
 fn account() -> Account {
-    let engine = Engine::new(EngineConfig { clients: 16, in_flight: 16, ..EngineConfig::default() });
+    admit(&Engine::new(EngineConfig { clients: 16, in_flight: 16, ..EngineConfig::default() }))
+}
+
+fn admit(engine: &Engine) -> Account {
     let facts = Facts {
         peer: [10, 0, 0, 1].into(),
         port: 80,
@@ -26,7 +29,7 @@ fn account() -> Account {
     };
     match engine.admit(Instant::START, &facts) {
         Verdict::Refuse(refusal) => refusal.account,
-        Verdict::Forward(_) => panic!("there is no route"),
+        Verdict::Forward(_) => panic!("nothing passes here"),
     }
 }
 
@@ -113,6 +116,49 @@ fn a_head_that_was_not_understood_has_a_line_too() {
         {"time":"1994-11-06T08:49:37.042Z","peer":"10.0.0.1","status":505,"reason":"version"}
     "#]]
     .assert_eq(&text);
+}
+
+/// The account of a request that an Ingress took and a rule refused.
+fn refused_account() -> Account {
+    use std::collections::BTreeMap;
+    use weir_core::declaration::{BackendName, Declaration, HostRule, Ingress, PathKind, PathRule, PortName};
+    use weir_core::finding::ObjectRef;
+    use weir_core::policy::{Access, Policy};
+    let backend =
+        BackendName { namespace: "shop".to_owned(), service: "cart".to_owned(), port: PortName::Number(80) };
+    let path = PathRule { path: "/".to_owned(), kind: PathKind::Prefix, backend: Some(backend) };
+    let access = Access { allow: Some(Vec::new()), ..Access::default() };
+    let declaration = Declaration {
+        ingresses: vec![Ingress {
+            object: ObjectRef::new("Ingress", "shop", "front"),
+            uid: String::new(),
+            created: None,
+            policy: Policy { access, ..Policy::default() },
+            rules: vec![HostRule { host: "shop.example".to_owned(), paths: vec![path] }],
+            default_backend: None,
+        }],
+        backends: BTreeMap::new(),
+        ..Declaration::default()
+    };
+    let engine = Engine::new(EngineConfig { clients: 16, in_flight: 16, ..EngineConfig::default() });
+    engine.replace(declaration);
+    admit(&engine)
+}
+
+/// The list of fields is what lines are made of, in their order: the page is made from it.
+#[test]
+fn a_line_that_has_everything_has_the_fields_of_the_list() {
+    let (account, outcome) = (refused_account(), outcome());
+    let id = RequestId::read(b"abc");
+    let answer = Answer::Refused(Reason::Address);
+    let entry = Entry { request_id: id.as_ref(), answer, ..entry(&account, &outcome, b"/p") };
+    let text = String::from_utf8(line(Format::Text, |line| line.request(&entry))).unwrap();
+    let names: Vec<_> = text.split_whitespace().map(|pair| pair.split('=').next().unwrap()).collect();
+    let listed: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, listed, "{text}");
+    check(Format::Json, &entry, &expect![[r#"
+        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p","status":200,"namespace":"shop","ingress":"front","service":"cart:80","reason":"address","rule":"allowlist-source-range","rule_reason":"address","mode":"enforce","upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
+    "#]]);
 }
 
 proptest! {

@@ -52,6 +52,11 @@ pub fn read(
         if let Arity::Many(clear) = row.arity {
             clear(&mut settings);
         }
+        // An empty list takes the default away, which is right for all but what cannot be done without.
+        if values.is_empty() && row.name == "http" {
+            let expected = "expected one address at least".to_owned();
+            mistakes.push(Mistake { place: "--http".to_owned(), value: None, expected });
+        }
         for Given { place, value } in values {
             if let Err(expected) = (row.set)(&mut settings, &value) {
                 mistakes.push(Mistake { place, value: Some(value), expected });

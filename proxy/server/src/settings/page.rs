@@ -45,6 +45,10 @@ pub fn page() -> String {
     let ignored = FLAGS.iter().filter(|flag| !matches!(flag.effect, Effect::Set(..)));
     let ignored: Vec<_> = ignored.map(|flag| format!("`--{}`", flag.name)).collect();
     let _ = write!(page, "\nAccepted without effect: {}.\n", ignored.join(", "));
+    page.push_str(ACCESS_LOG);
+    for (name, meaning) in crate::access_log::FIELDS {
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
+    }
     page
 }
 
@@ -92,4 +96,17 @@ const FOREIGN: &str = "
 Arguments of an existing installation start weir. Flags of the same name do the same; each flag without effect is a
 warning in the log.
 
+";
+
+const ACCESS_LOG: &str = "
+## Fields of the access log
+
+Each request that ends has a line; its fields stand in this order, and those that it has nothing for are left out.
+A request whose head was not understood has `time`, `peer`, `status` and `reason` alone.
+Bytes that are not printable ASCII are written as `\\u00NN`, each by itself.
+When the writer cannot follow, lines are dropped and counted (`weir_access_log_lines_total`); traffic never waits.
+Each worker writes its lines together, so those of different workers are not in the order of their times.
+
+| field | meaning |
+|---|---|
 ";

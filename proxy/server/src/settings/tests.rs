@@ -118,6 +118,19 @@ fn lists_are_replaced_and_not_joined() {
 }
 
 #[test]
+fn there_is_always_an_address_to_listen_on() {
+    let environment = Environment::from([("WEIR_HTTP", " ")]);
+    let expected = &expect![[r#"
+        --http: expected one address at least
+    "#]];
+    check_mistakes(read_with("--source manifests=m", &environment, ""), expected);
+    check_mistakes(
+        read_with("--source manifests=m --config weir.yaml", &Environment::default(), "http: []"),
+        expected,
+    );
+}
+
+#[test]
 fn variables_that_kubernetes_sets_for_a_service_called_weir_do_no_harm() {
     let environment = Environment::from([
         ("WEIR_SERVICE_HOST", "10.0.0.1"),
