@@ -156,9 +156,13 @@ fn a_line_that_has_everything_has_the_fields_of_the_list() {
     let names: Vec<_> = text.split_whitespace().map(|pair| pair.split('=').next().unwrap()).collect();
     let listed: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, listed, "{text}");
-    check(Format::Json, &entry, &expect![[r#"
+    check(
+        Format::Json,
+        &entry,
+        &expect![[r#"
         {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p","status":200,"namespace":"shop","ingress":"front","service":"cart:80","reason":"address","rule":"allowlist-source-range","rule_reason":"address","mode":"enforce","upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
-    "#]]);
+    "#]],
+    );
 }
 
 proptest! {
