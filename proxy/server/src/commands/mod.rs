@@ -1,11 +1,14 @@
 //! What `weir` can be told to do.
 
+mod demo;
 mod serve;
 
+pub use demo::DemoError;
 pub use serve::ServeError;
 
 use clap::Parser;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 /// The command line.
@@ -26,6 +29,15 @@ pub enum Command {
     },
     /// Print the table of annotations.
     Annotations,
+    /// Run a backend, a policy and the proxy in front of it, and say what to try.
+    Demo {
+        /// Where to listen [default: 127.0.0.1:8080, with --check any free port]
+        #[arg(long, value_name = "ADDRESS")]
+        http: Option<SocketAddr>,
+        /// Try it, print each claim with its result, and end: exit code 0 when all hold, 1 when not
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 /// Why a command failed.
@@ -34,6 +46,9 @@ pub enum CommandError {
     /// `serve` did.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// `demo` did.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     /// Its output cannot be written.
     #[error("cannot write to the standard output")]
     Output(#[source] io::Error),
@@ -44,6 +59,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Serve(error) => error.exit_code(),
+            Self::Demo(_) => ExitCode::FAILURE,
             Self::Output(_) => ExitCode::FAILURE,
         }
     }
@@ -57,6 +73,9 @@ impl Command {
     pub fn run(self) -> Result<(), CommandError> {
         match self {
             Self::Serve { settings } => Ok(serve::run(&settings)?),
+            Self::Demo { http, check } => {
+                Ok(demo::run(http, if check { demo::Then::Check } else { demo::Then::Wait })?)
+            }
             Self::Annotations => print(&weir_core::policy::pages::text()).map_err(CommandError::Output),
         }
     }

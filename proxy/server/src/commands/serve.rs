@@ -1,6 +1,6 @@
 //! `weir serve`: settings, then the parts, then the wait for the end.
 
-use crate::access_log::{self, AccessLog};
+use crate::access_log::{self, AccessLog, Writer};
 use crate::admin::{self, AdminError};
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -8,6 +8,7 @@ use crate::server::{Config, Server, StartError};
 use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
 use crate::state::State;
 use crate::telemetry::{self, TelemetryError};
+use crate::upstream::resolve;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -78,10 +79,22 @@ pub(super) fn run(arguments: &[String]) -> Result<(), ServeError> {
     let settings::Read { settings, warnings } = read.map_err(ServeError::Settings)?;
     telemetry::start(&settings.log_level, settings.log_format)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    serve(&settings)
+    let running = start(&settings)?;
+    announce(&settings, running.server.addresses(), running.admin)?;
+    running.wait()
 }
 
-fn serve(settings: &Settings) -> Result<(), ServeError> {
+/// A proxy that runs.
+pub(super) struct Running {
+    server: Server,
+    admin: Option<SocketAddr>,
+    control: tokio::runtime::Runtime,
+    source: Option<Watcher>,
+    log_writer: Writer,
+}
+
+/// Starts everything. What can fail comes before the first request: a start is whole or is none.
+pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     let clock = Clock::start();
     let engine = Arc::new(Engine::new(EngineConfig {
         clients: settings.clients.get(),
@@ -90,7 +103,6 @@ fn serve(settings: &Settings) -> Result<(), ServeError> {
     }));
     let counters = Arc::new(Counters::new());
     let state = Arc::new(State::new(engine.clone(), counters.clone(), clock));
-    // Everything that can fail comes before the first request: a start is whole or is none.
     let source = follow(settings, &state)?;
     let (log, log_writer) =
         AccessLog::open(&settings.access_log, settings.access_log_format, counters.clone())?;
@@ -100,6 +112,7 @@ fn serve(settings: &Settings) -> Result<(), ServeError> {
         Admin::Off => None,
         Admin::On(address) => Some(control.block_on(admin::start(address, state.clone()))?),
     };
+    control.spawn(resolve::run(engine.clone()));
     let server = Server::start(&Config {
         http: settings.http.clone(),
         workers: settings.workers.get(),
@@ -112,11 +125,43 @@ fn serve(settings: &Settings) -> Result<(), ServeError> {
         log,
     })?;
     state.serve(server.connections().clone(), server.phase());
-    announce(settings, server.addresses(), admin)?;
-    let ended = control.block_on(wait(server));
-    drop(source);
-    log_writer.join();
-    ended
+    Ok(Running { server, admin, control, source, log_writer })
+}
+
+impl Running {
+    /// Where clients connect: the first address.
+    pub(super) fn http(&self) -> Option<SocketAddr> {
+        self.server.addresses().first().copied()
+    }
+
+    /// Where operators connect.
+    pub(super) fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Runs `work`, which may block, beside the proxy, and ends the proxy with it.
+    pub(super) fn during<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServeError> {
+        let Self { server, control, source, log_writer, .. } = self;
+        // The control thread serves operators meanwhile.
+        let worked = control.block_on(async { tokio::task::spawn_blocking(work).await });
+        server.drain();
+        server.join();
+        drop(source);
+        log_writer.join();
+        worked.map_err(|error| ServeError::Control(io::Error::other(error)))
+    }
+
+    /// Waits for the signal to end, and then for the requests in flight; a second signal ends at once.
+    pub(super) fn wait(self) -> Result<(), ServeError> {
+        let Self { server, control, source, log_writer, .. } = self;
+        let ended = control.block_on(wait(server));
+        drop(source);
+        log_writer.join();
+        ended
+    }
 }
 
 /// Reads the source for the first time and follows its changes until the result is dropped.
