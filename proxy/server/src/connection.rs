@@ -309,7 +309,8 @@ fn gateway_error(malformed: Malformed) -> GatewayError {
     match malformed {
         Malformed::FieldCount => GatewayError::HeadTooLarge,
         Malformed::Version => GatewayError::Version,
-        Malformed::Method | Malformed::TransferCoding => GatewayError::NotImplemented,
+        Malformed::Method => GatewayError::MethodNotAllowed,
+        Malformed::TransferCoding => GatewayError::NotImplemented,
         Malformed::Expect => GatewayError::ExpectationFailed,
         _ => GatewayError::MalformedRequest,
     }

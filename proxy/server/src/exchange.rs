@@ -120,8 +120,12 @@ impl Exchange {
 
     /// The body of an admitted request has turned out to be too large: from now on it is refused.
     pub fn refuse_body(&mut self) {
+        self.refuse_with(Ticket::refuse_body);
+    }
+
+    fn refuse_with(&mut self, refuse: impl FnOnce(Ticket) -> Refusal) {
         self.held = match std::mem::replace(&mut self.held, Held::Over) {
-            Held::Forward(ticket) => Held::Refuse(ticket.refuse_body()),
+            Held::Forward(ticket) => Held::Refuse(refuse(ticket)),
             held => held,
         };
     }
@@ -159,6 +163,11 @@ impl Exchange {
 
     /// Calls `write` with another answer of our own, and notes its status.
     pub fn respond_error(&mut self, error: GatewayError, then: Then, write: impl FnOnce(&Response<'_>)) {
+        // That nothing is left to try is what the core refuses with, too: counted and told in one way.
+        if error == GatewayError::NoEndpoint {
+            self.refuse_with(Ticket::refuse_endpoint);
+            return self.respond(then, write);
+        }
         self.shared.counters.gateway_error(error);
         self.answer = Answer::Failed(error);
         with_date(&self.shared, |date| write(&Response::error(error, self.ask(then, date))));

@@ -102,7 +102,11 @@ impl<'a> Response<'a> {
             rule: None,
             spent: "",
         };
-        Self { retry_after: error.retry_after(), ..Self::new(error.status(), about, ask) }
+        Self {
+            retry_after: error.retry_after(),
+            allow: error.allow(),
+            ..Self::new(error.status(), about, ask)
+        }
     }
 
     fn new(status: u16, about: body::About<'a>, ask: Ask<'a>) -> Self {

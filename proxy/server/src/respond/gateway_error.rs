@@ -10,6 +10,8 @@ use weir_core::account::UpstreamResult;
 pub enum GatewayError {
     /// The head is not HTTP: 400.
     MalformedRequest,
+    /// A method that is served nowhere here, `TRACE` or `CONNECT`: 405.
+    MethodNotAllowed,
     /// The head or the body took too long to arrive: 408.
     RequestTimeout,
     /// The body is larger than is taken at all: 413.
@@ -44,8 +46,9 @@ pub enum GatewayError {
 
 impl GatewayError {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MalformedRequest,
+        Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::ContentTooLarge,
         Self::UriTooLong,
@@ -79,6 +82,7 @@ impl GatewayError {
     pub fn status(self) -> u16 {
         match self {
             Self::MalformedRequest => 400,
+            Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
             Self::ContentTooLarge => 413,
             Self::UriTooLong => 414,
@@ -97,6 +101,7 @@ impl GatewayError {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MalformedRequest => "malformed-request",
+            Self::MethodNotAllowed => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
             Self::ContentTooLarge => "content-too-large",
             Self::UriTooLong => "uri-too-long",
@@ -119,6 +124,7 @@ impl GatewayError {
     pub(super) fn detail(self) -> &'static str {
         match self {
             Self::MalformedRequest => "The request is not well-formed.",
+            Self::MethodNotAllowed => "This method is not served.",
             Self::RequestTimeout => "The request took too long to arrive.",
             Self::ContentTooLarge => "The body of the request is too large.",
             Self::UriTooLong => "The target of the request is too long.",
@@ -135,6 +141,14 @@ impl GatewayError {
                 "The service behind this path took too long to respond."
             }
             Self::Version => "This version of HTTP is not served.",
+        }
+    }
+
+    /// Value of `Allow`: a 405 must have one (RFC 9110 section 15.5.6).
+    pub(super) fn allow(self) -> Option<&'static str> {
+        match self {
+            Self::MethodNotAllowed => Some(crate::lane::pingora::strict::ALLOW),
+            _ => None,
         }
     }
 

@@ -1,0 +1,12 @@
+//! What the README's first command promises.
+
+use std::process::Command;
+
+#[test]
+fn every_claim_of_the_demo_holds() {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir")).args(["demo", "--check"]).output();
+    let output = output.expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.lines().count() >= 9 && text.lines().all(|line| line.starts_with("ok ")), "{text}");
+}
