@@ -25,7 +25,7 @@ pub struct Exchange {
     asked: Asked,
     client: Client,
     accept: Accept,
-    id: RequestId,
+    id: Option<RequestId>,
     answer: Answer,
     /// What happened so far. The lanes write it as they go.
     pub outcome: Outcome,
@@ -66,9 +66,11 @@ impl Exchange {
                 (Held::Refuse(refusal), client, Accept::of(facts.headers))
             }
         };
-        let mut sent = None;
-        facts.headers.visit("x-request-id", &mut |value| sent = sent.or_else(|| RequestId::read(value)));
-        let id = sent.unwrap_or_else(|| IDS.with_borrow_mut(RequestIds::make));
+        let mut id = None;
+        facts.headers.visit("x-request-id", &mut |value| id = id.or_else(|| RequestId::read(value)));
+        if id.is_none() && shared.engine.current().settings.generate_request_id {
+            id = Some(IDS.with_borrow_mut(RequestIds::make));
+        }
         // Boxed: it changes hands often.
         Box::new(Self {
             shared: shared.clone(),
@@ -108,9 +110,9 @@ impl Exchange {
         self.client
     }
 
-    /// The id that it carries.
-    pub fn request_id(&self) -> &RequestId {
-        &self.id
+    /// The id that it carries: the client's, or ours where the settings want one.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.id.as_ref()
     }
 
     /// Says that the request took another lane than was thought at first.
@@ -176,7 +178,7 @@ impl Exchange {
 
     fn ask<'a>(&'a self, then: Then, date: &'a [u8]) -> Ask<'a> {
         let body = BodyPart::of_method(self.asked.method());
-        Ask { accept: self.accept, body, then, request_id: Some(&self.id), date }
+        Ask { accept: self.accept, body, then, request_id: self.id.as_ref(), date }
     }
 
     /// Appends the fields that a response from the origin gets, as HTTP/1.1 lines.
@@ -226,7 +228,7 @@ impl Exchange {
             method: self.asked.method(),
             host: self.asked.host(),
             path: self.asked.path(),
-            request_id: Some(&self.id),
+            request_id: self.id.as_ref(),
             lane: self.asked.lane,
             duration: now.saturating_since(account.began),
         };

@@ -63,7 +63,7 @@ pub async fn serve(
     };
     let close = head.persistence == Persistence::Close || shared.is_draining();
     let then = if close { Then::Close } else { Then::Keep };
-    exchange.outcome.bytes_in = request as u64;
+    exchange.outcome.bytes_in = head.total() as u64;
     let mut upstream = None;
     let response = attempt::run(conn, request, head.method, &exchange, &mut upstream, shared).await;
     exchange.outcome.upstream = upstream;
@@ -113,7 +113,7 @@ fn rewrite(conn: &mut Conn, head: &RequestHead, exchange: &Exchange, shared: &Sh
             port: conn.info.local.port(),
             scheme: conn.info.scheme,
             forwarded_for: ForwardedFor::from_append(settings.trust.append),
-            request_id: Some(exchange.request_id()),
+            request_id: exchange.request_id(),
             headers: &WireHeaders { data, head },
         },
     );

@@ -131,7 +131,7 @@ impl PingoraLane {
             port: info.local.port(),
             scheme: info.scheme,
             forwarded_for: ForwardedFor::from_append(settings.trust.append),
-            request_id: Some(exchange.request_id()),
+            request_id: exchange.request_id(),
             headers: &head.fields,
         };
         origin_headers::for_each(&inputs, |name, value| fields.push((name, value.to_vec())));
