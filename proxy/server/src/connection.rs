@@ -16,6 +16,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use weir_core::account::End;
 use weir_core::facts::{Facts, Scheme};
@@ -169,6 +170,10 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
         After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => None,
         After::Close => {
             linger::close(conn.tcp);
+            None
+        }
+        After::Reset => {
+            let _ = socket2::SockRef::from(&conn.tcp).set_linger(Some(Duration::ZERO));
             None
         }
         After::Defer(mut exchange) => {

@@ -6,15 +6,23 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// An idle connection to `address` that, as far as this worker has heard, is still open and has nothing to say.
-///
-/// No system call is made: a connection that the origin has closed or written to has been reported by epoll before.
-pub fn take(address: SocketAddr) -> Option<TcpStream> {
+/// How sure one must be that an idle connection is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// As far as this worker has heard. Costs no system call: what the origin did was reported by epoll before, or is
+    /// on its way. For requests that can be repeated.
+    Heard,
+    /// As far as the kernel knows. For requests that cannot.
+    Asked,
+}
+
+/// An idle connection to `address` that is still open and has nothing to say.
+pub fn take(address: SocketAddr, care: Care) -> Option<TcpStream> {
     POOL.with_borrow_mut(|pool| {
         let idle = pool.idle.get_mut(&address)?;
         while let Some(entry) = idle.pop() {
             pool.count -= 1;
-            if is_quiet(&entry.stream) {
+            if is_quiet(&entry.stream) && (care == Care::Heard || is_silent(&entry.stream)) {
                 return Some(entry.stream);
             }
         }
@@ -53,6 +61,11 @@ pub fn clear() {
 
 fn is_quiet(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+fn is_silent(stream: &TcpStream) -> bool {
+    use rustix::net::{RecvFlags, recv};
+    recv(stream, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) == Err(rustix::io::Errno::AGAIN)
 }
 
 #[derive(Default)]

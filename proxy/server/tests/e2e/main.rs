@@ -8,5 +8,6 @@
     reason = "helpers of a test binary"
 )]
 
+mod endings;
 mod start;
 mod support;

@@ -7,7 +7,7 @@ use crate::exchange::Exchange;
 use crate::lane::wire::{Buffer, Method, ResponseHead, ResponseReading, read_response};
 use crate::respond::GatewayError;
 use crate::shared::Shared;
-use crate::upstream::pool;
+use crate::upstream::pool::{self, Care};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -147,7 +147,8 @@ impl Attempt<'_> {
     /// One endpoint. An idle connection may have been closed by the origin while we took it from the pool; then a
     /// fresh one is tried once, if the request may be repeated.
     async fn on(&mut self, pick: Pick) -> Result<Response, Broken> {
-        if let Some(tcp) = pool::take(pick.address) {
+        let care = if self.method.idempotent() { Care::Heard } else { Care::Asked };
+        if let Some(tcp) = pool::take(pick.address, care) {
             match self.exchange(tcp).await {
                 Ok((tcp, buffer, head)) => {
                     pick.succeeded();

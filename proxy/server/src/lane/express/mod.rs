@@ -12,7 +12,7 @@ use crate::conn::{Conn, Stop};
 use crate::exchange::Exchange;
 use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat, kind_of};
 use crate::origin_headers::{self, ForwardedFor, Inputs};
-use crate::respond::Then;
+use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use attempt::Failure;
 use weir_core::account::End;
@@ -26,6 +26,8 @@ pub enum After {
     Next,
     /// It is over.
     Close,
+    /// It is over in the middle of a response whose end only a reset can tell from its being cut off.
+    Reset,
     /// The edits do not fit into the buffer, which is unchanged: pingora's lane takes the request, already admitted.
     Defer(Box<Exchange>),
 }
@@ -54,9 +56,17 @@ pub async fn serve(
     mut exchange: Box<Exchange>,
     shared: &Shared,
 ) -> After {
-    if receive_body(conn, head, shared).await.is_err() {
-        exchange.end(End::ClientAbort);
-        return After::Close;
+    match receive_body(conn, head, shared).await {
+        Ok(()) => {}
+        Err(Stop::Late) => {
+            let _ = answer(conn, GatewayError::RequestTimeout, Then::Close, &mut exchange, shared).await;
+            exchange.end(End::ClientAbort);
+            return After::Close;
+        }
+        Err(_) => {
+            exchange.end(End::ClientAbort);
+            return After::Close;
+        }
     }
     let Some(request) = rewrite(conn, head, &exchange, shared) else {
         return After::Defer(exchange);
@@ -78,14 +88,26 @@ pub async fn serve(
         }
         Err(Failure::Origin(error)) => {
             conn.consume(request);
-            let mut answer = buffers::take_text();
-            exchange.write_error(error, then, &mut answer);
-            let sent = conn.write_all(&answer, shared.timeouts.write).await;
-            buffers::give_text(answer);
+            let sent = answer(conn, error, then, &mut exchange, shared).await;
             exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
             if close || sent.is_err() { After::Close } else { After::Next }
         }
     }
+}
+
+/// Sends an answer of our own.
+async fn answer(
+    conn: &mut Conn,
+    error: GatewayError,
+    then: Then,
+    exchange: &mut Exchange,
+    shared: &Shared,
+) -> Result<(), Stop> {
+    let mut text = buffers::take_text();
+    exchange.write_error(error, then, &mut text);
+    let sent = conn.write_all(&text, shared.timeouts.write).await;
+    buffers::give_text(text);
+    sent
 }
 
 /// Reads the rest of the body, which fits the buffer.

@@ -77,7 +77,7 @@ pub(super) async fn run(
                 upstream.result = result;
             }
             exchange.end(End::OriginAbort);
-            After::Close
+            if head.framing == Framing::Close { After::Reset } else { After::Close }
         }
     }
 }
@@ -87,10 +87,7 @@ async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Box<Exchange>
     if let Some(upstream) = &mut exchange.outcome.upstream {
         upstream.result = UpstreamResult::InvalidResponse;
     }
-    let mut answer = buffers::take_text();
-    exchange.write_error(GatewayError::InvalidResponse, then, &mut answer);
-    let sent = conn.write_all(&answer, shared.timeouts.write).await;
-    buffers::give_text(answer);
+    let sent = super::answer(conn, GatewayError::InvalidResponse, then, &mut exchange, shared).await;
     exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
     if then == Then::Close || sent.is_err() { After::Close } else { After::Next }
 }

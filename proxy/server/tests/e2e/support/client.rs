@@ -164,6 +164,19 @@ impl Client {
         Ok(std::mem::take(&mut self.ahead))
     }
 
+    /// Everything until weir closes; an error when it does so with a reset.
+    pub fn until_end(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            match self.more() {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(std::mem::take(&mut self.ahead));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// True when weir has closed the connection properly: no bytes, no reset.
     pub fn is_closed(&mut self) -> bool {
         self.ahead.is_empty() && matches!(self.stream.read(&mut [0; 64]), Ok(0))

@@ -54,6 +54,7 @@ pub struct Origin {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -67,13 +68,18 @@ impl Origin {
         let address = listener.local_addr().unwrap();
         let handler: Arc<Handler> = Arc::new(handler);
         let (seen, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
-        let origin = Self { address, seen: seen.clone(), connections: connections.clone() };
+        let closed = Arc::new(AtomicUsize::new(0));
+        let origin =
+            Self { address, seen: seen.clone(), connections: connections.clone(), closed: closed.clone() };
         // The thread ends with the test process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;
-                let (handler, seen) = (handler.clone(), seen.clone());
-                std::thread::spawn(move || serve(stream, connection, &*handler, &seen));
+                let (handler, seen, closed) = (handler.clone(), seen.clone(), closed.clone());
+                std::thread::spawn(move || {
+                    serve(stream, connection, &*handler, &seen);
+                    closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         origin
@@ -82,6 +88,11 @@ impl Origin {
     /// All requests received so far.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Connections that the origin has closed so far.
+    pub fn closed(&self) -> usize {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Connections accepted so far.
