@@ -346,8 +346,8 @@ mod tests {
         let start = Instant::now();
         let signal = Signal::default();
         for (at, kind) in events {
-            let event = Event::new(*kind).add_path("/root/a.yaml".into());
-            signal.hear(Ok(event), Path::new("/root"), start + Duration::from_millis(*at));
+            let event = Event::new(*kind).add_path("/manifests/a.yaml".into());
+            signal.hear(Ok(event), Path::new("/manifests"), start + Duration::from_millis(*at));
         }
         let settled = signal.lock().settled().map(|at| at.duration_since(start));
         assert_eq!(settled, expected.map(Duration::from_millis));
@@ -380,11 +380,11 @@ mod tests {
     fn lost_events_mean_that_everything_is_read() {
         let signal = Signal::default();
         let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
-        signal.hear(Ok(lost), Path::new("/root"), Instant::now());
+        signal.hear(Ok(lost), Path::new("/manifests"), Instant::now());
         assert!(matches!(signal.lock().take(), Wake::Touched(Touched::All)));
         for n in 0..=MAX_TOUCHED {
-            let event = Event::new(CLOSE).add_path(format!("/root/{n}").into());
-            signal.hear(Ok(event), Path::new("/root"), Instant::now());
+            let event = Event::new(CLOSE).add_path(format!("/manifests/{n}").into());
+            signal.hear(Ok(event), Path::new("/manifests"), Instant::now());
         }
         assert!(
             matches!(signal.lock().take(), Wake::Touched(Touched::All)),
