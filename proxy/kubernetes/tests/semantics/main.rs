@@ -14,6 +14,7 @@ use weir_core::policy::annotations::ANNOTATIONS;
 use weir_core::policy::row::Group;
 
 const SEMANTICS: &str = include_str!("../../../../docs/semantics.md");
+const README: &str = include_str!("../../../../README.md");
 
 /// Everything that is not true in a page.
 fn check(markdown: &str) -> Vec<Failure> {
@@ -37,6 +38,14 @@ fn assert_true(name: &str, markdown: &str) {
 #[test]
 fn semantics_are_as_described() {
     assert_true("docs/semantics.md", SEMANTICS);
+}
+
+#[test]
+fn the_first_manifest_does_what_the_readme_says() {
+    assert_true("README.md", README);
+    let examples = page::examples(README);
+    let kinds: Vec<_> = examples.iter().flat_map(|example| &example.blocks).map(|block| block.kind).collect();
+    assert_eq!(kinds, [Kind::Manifest, Kind::Requests]);
 }
 
 /// A page whose examples cannot fail proves nothing. So each expectation is turned into a wrong one in its turn, and the
