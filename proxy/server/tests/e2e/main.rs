@@ -9,5 +9,8 @@
 )]
 
 mod endings;
+mod identity;
+mod limits;
+mod lists;
 mod start;
 mod support;

@@ -3,6 +3,7 @@
 use super::PATIENCE;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 /// One connection.
 pub struct Client {
@@ -35,6 +36,24 @@ impl Reply {
 /// A GET over a connection of its own.
 pub fn get(to: SocketAddr, host: &str, path: &str) -> Reply {
     Client::connect(to).get(host, path)
+}
+
+/// The address 127.0.0.`last`: a client of its own.
+pub fn ip(last: u8) -> IpAddr {
+    [127, 0, 0, last].into()
+}
+
+/// `n` requests one after another over one connection, and how long they took: from before the first was sent to after
+/// the last was answered.
+pub fn burst(client: &mut Client, host: &str, path: &str, n: usize) -> (Vec<Reply>, Duration) {
+    let began = Instant::now();
+    let replies = (0..n).map(|_| client.get(host, path)).collect();
+    (replies, began.elapsed())
+}
+
+/// How many have this status.
+pub fn count(replies: &[Reply], status: u16) -> usize {
+    replies.iter().filter(|reply| reply.status == status).count()
 }
 
 impl Client {

@@ -2,14 +2,25 @@
 //! system chose; everything ends with the value that started it.
 
 pub mod client;
+pub mod gate;
 pub mod origin;
 pub mod weir;
 
-pub use client::{Client, Reply, get};
+pub use client::{Client, Reply, burst, count, get, ip};
+pub use gate::Gate;
 pub use origin::{Origin, Reaction, Request};
-pub use weir::{Weir, ingress};
+pub use weir::{WITH_SETTINGS, Weir, ingress, settings};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up. Never waited for when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks again and again until `condition` holds; gives up after [`PATIENCE`].
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
+        std::thread::yield_now();
+    }
+}

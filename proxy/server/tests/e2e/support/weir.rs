@@ -1,11 +1,11 @@
 //! The real binary with a folder of manifests.
 
-use super::{PATIENCE, get};
+use super::{PATIENCE, get, until};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
 
 /// A running weir; killed when dropped.
 pub struct Weir {
@@ -15,6 +15,8 @@ pub struct Weir {
     /// Where it listens for operators.
     pub admin: SocketAddr,
     folder: tempfile::TempDir,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
 }
 
 impl Weir {
@@ -25,29 +27,28 @@ impl Weir {
 
     /// With these manifests and flags.
     pub fn start_with(manifests: &str, flags: &[&str]) -> Self {
+        Self::start_in(&[("manifests.yaml", manifests)], flags)
+    }
+
+    /// With these files, by name, and flags.
+    pub fn start_in(files: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("manifests.yaml"), manifests).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let mut child = Self::command(folder.path())
             .args(flags)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let stdout = child.stdout.take().unwrap();
+        let stderr = collect(child.stderr.take().unwrap(), |_| {});
         let (tx, addresses) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stdout);
-            let mut line = String::new();
-            while lines.read_line(&mut line).is_ok_and(|n| n > 0) {
-                // One line a listener: its kind and its address.
-                if let Some((kind, address)) = line.trim().split_once(' ')
-                    && let Ok(address) = address.parse::<SocketAddr>()
-                {
-                    let _ = tx.send((kind.to_owned(), address));
-                }
-                line.clear();
+        let stdout = collect(child.stdout.take().unwrap(), move |line| {
+            // One line a listener: its kind and its address.
+            if let Some((kind, address)) = listening(line) {
+                let _ = tx.send((kind, address));
             }
-            let _ = lines.read(&mut []);
         });
         let (mut http, mut admin) = (None, None);
         while http.is_none() || admin.is_none() {
@@ -57,11 +58,15 @@ impl Weir {
                 Ok(_) => {}
                 Err(error) => {
                     let _ = child.kill();
-                    panic!("weir does not say where it listens: {error}; {:?}", child.wait());
+                    let ended = child.wait();
+                    panic!(
+                        "weir does not say where it listens: {error}; {ended:?}\n{}",
+                        stderr.lock().unwrap()
+                    );
                 }
             }
         }
-        Self { child, http: http.unwrap(), admin: admin.unwrap(), folder }
+        Self { child, http: http.unwrap(), admin: admin.unwrap(), folder, stdout, stderr }
     }
 
     /// `weir serve` on this folder, on ports that the system chooses.
@@ -98,13 +103,36 @@ impl Weir {
         line.and_then(|value| value.parse::<f64>().ok()).map_or(0, |value| value as u64)
     }
 
-    /// Asks again and again until `condition` holds; gives up after [`PATIENCE`].
+    /// As [`until`].
     pub fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let began = std::time::Instant::now();
-        while !condition() {
-            assert!(began.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
-            std::thread::yield_now();
-        }
+        until(what, condition);
+    }
+
+    /// Removes a file of manifests and waits until that is in force.
+    pub fn remove_file(&self, name: &str) {
+        let before = self.generation();
+        std::fs::remove_file(self.folder.path().join(name)).unwrap();
+        self.until("the removal is in force", || self.generation() > before);
+    }
+
+    /// What `/api/findings` says.
+    pub fn findings(&self) -> Vec<serde_json::Value> {
+        serde_json::from_slice(&get(self.admin, "admin", "/api/findings").body).unwrap()
+    }
+
+    /// What `/api/config` says.
+    pub fn config(&self) -> serde_json::Value {
+        serde_json::from_slice(&get(self.admin, "admin", "/api/config").body).unwrap()
+    }
+
+    /// What it printed so far to the standard output.
+    pub fn stdout(&self) -> String {
+        self.stdout.lock().unwrap().clone()
+    }
+
+    /// What it printed so far to the standard error.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
     }
 
     /// The value of a metric, with its labels as printed.
@@ -124,11 +152,21 @@ impl Weir {
         self.child.id()
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub fn terminate(mut self) -> std::process::ExitStatus {
+    /// Sends SIGTERM.
+    pub fn signal(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end.
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub fn terminate(self) -> ExitStatus {
+        self.signal();
+        self.ended()
     }
 }
 
@@ -136,14 +174,43 @@ impl Drop for Weir {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.stderr());
+        }
     }
 }
 
-/// Manifests of one Ingress `name` for `host` with these annotations (`key: value`, without prefix), whose path `/`
-/// leads to `origin`.
+/// Reads a stream to its end on a thread of its own, shows each line to `see`, and keeps all.
+fn collect(from: impl Read + Send + 'static, see: impl Fn(&str) + Send + 'static) -> Arc<Mutex<String>> {
+    let all = Arc::new(Mutex::new(String::new()));
+    let kept = all.clone();
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(from);
+        let mut line = String::new();
+        while lines.read_line(&mut line).is_ok_and(|n| n > 0) {
+            kept.lock().unwrap().push_str(&line);
+            see(&line);
+            line.clear();
+        }
+    });
+    all
+}
+
+/// The listener that a line tells of: `http ADDRESS`, or an object where the access log goes there too.
+fn listening(line: &str) -> Option<(String, SocketAddr)> {
+    if let Ok(object) = serde_json::from_str::<serde_json::Value>(line) {
+        let kind = object.get("listening")?.as_str()?.to_owned();
+        return Some((kind, object.get("address")?.as_str()?.parse().ok()?));
+    }
+    let (kind, address) = line.trim().split_once(' ')?;
+    Some((kind.to_owned(), address.parse().ok()?))
+}
+
+/// Manifests of one Ingress `name` for `host` with these annotations, whose path `/` leads to `origin`. Keys without
+/// a prefix are those of weir.
 pub fn ingress(name: &str, host: &str, origin: SocketAddr, annotations: &[(&str, &str)]) -> String {
     let annotations: String =
-        annotations.iter().map(|(key, value)| format!("    weir.dev/{key}: {value:?}\n")).collect();
+        annotations.iter().map(|(key, value)| format!("    {}: {value:?}\n", full(key))).collect();
     format!(
         r#"apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -198,4 +265,18 @@ endpoints:
         "    weir.dev/test: \"yes\"\n",
         if annotations.is_empty() { "    example.dev/none: \"\"\n" } else { "" },
     )
+}
+
+/// The ConfigMap that [`WITH_SETTINGS`] names, with these keys.
+pub fn settings(keys: &[(&str, &str)]) -> String {
+    let keys: String = keys.iter().map(|(key, value)| format!("  {key}: {value:?}\n")).collect();
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: weir\ndata:\n";
+    format!("{head}{keys}---\n")
+}
+
+/// Flags that put [`settings`] in force.
+pub const WITH_SETTINGS: [&str; 2] = ["--configmap", "weir/settings"];
+
+fn full(key: &str) -> String {
+    if key.contains('/') { key.to_owned() } else { format!("weir.dev/{key}") }
 }
