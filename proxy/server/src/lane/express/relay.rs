@@ -30,7 +30,8 @@ pub(super) async fn run(
         exchange.route().map_or(Duration::from_secs(60), |(_, policy)| policy.origin.read_timeout);
     let body_here = buffer.data().len().saturating_sub(head.head);
     // Nothing was sent to the client yet: what is wrong so far can still be told properly.
-    let Some(mut left) = Left::after(&head, buffer.data().get(head.head..).unwrap_or_default()) else {
+    let mut left = Left::of(&head);
+    let Ok(passed) = left.take(buffer.data().get(head.head..).unwrap_or_default()) else {
         buffers::give(buffer);
         return answer_invalid(conn, then, exchange, shared).await;
     };
@@ -46,8 +47,13 @@ pub(super) async fn run(
     }
 
     exchange.outcome.status = head.status;
-    let sent = conn.write_all(buffer.data(), shared.timeouts.write).await;
-    let first = buffer.data().len() as u64;
+    let first = buffer.data().len() - (body_here - passed.bytes);
+    let sent = conn.write_all(buffer.data().get(..first).unwrap_or_default(), shared.timeouts.write).await;
+    let first = (first + passed.end.len()) as u64;
+    let sent = match sent {
+        Ok(()) => conn.write_all(passed.end, shared.timeouts.write).await,
+        failed => failed,
+    };
     buffers::give(buffer);
     let mut relay =
         Relay { conn, origin, left: &mut left, sent: first, read_timeout, stall: shared.timeouts.write };
@@ -100,22 +106,22 @@ enum Left {
     UntilClose,
 }
 
+/// What of a part of a body is passed on.
+struct Passed {
+    /// Its first bytes, so many.
+    bytes: usize,
+    /// And then these.
+    end: &'static [u8],
+}
+
 impl Left {
-    /// After the part of the body that came with the head; `None` when that is more than the body, or no valid part
-    /// of it.
-    fn after(head: &ResponseHead, part: &[u8]) -> Option<Self> {
+    /// All of the body.
+    fn of(head: &ResponseHead) -> Self {
         match head.framing {
-            Framing::None => part.is_empty().then_some(Self::Bytes(0)),
-            Framing::Length(length) => length.checked_sub(part.len() as u64).map(Self::Bytes),
-            Framing::Close => Some(Self::UntilClose),
-            Framing::Chunked => {
-                let mut chunks = Chunks::new();
-                match chunks.feed(part) {
-                    Ok(Progress::More) => Some(Self::Chunks(chunks)),
-                    Ok(Progress::End(n)) if n == part.len() => Some(Self::Bytes(0)),
-                    _ => None,
-                }
-            }
+            Framing::None => Self::Bytes(0),
+            Framing::Length(length) => Self::Bytes(length),
+            Framing::Close => Self::UntilClose,
+            Framing::Chunked => Self::Chunks(Chunks::new()),
         }
     }
 
@@ -132,18 +138,28 @@ impl Left {
         }
     }
 
-    /// Takes note of `part`; `Err` when it is not a valid part of the body.
-    fn take(&mut self, part: &[u8]) -> Result<(), ()> {
+    /// Takes note of `part`; `Err` when it is more than the body, or no valid part of it. Trailer fields are not passed
+    /// on, in this lane as in pingora's.
+    fn take(&mut self, part: &[u8]) -> Result<Passed, ()> {
+        let all = Passed { bytes: part.len(), end: b"" };
         match self {
             Self::Bytes(left) => *left = left.checked_sub(part.len() as u64).ok_or(())?,
             Self::UntilClose => {}
-            Self::Chunks(chunks) => match chunks.feed(part) {
-                Ok(Progress::More) => {}
-                Ok(Progress::End(n)) if n == part.len() => *self = Self::Bytes(0),
-                _ => return Err(()),
-            },
+            Self::Chunks(chunks) => {
+                let progress = chunks.feed(part).map_err(|_| ())?;
+                let bytes = chunks.kept(part.len());
+                let trailers = chunks.has_trailers();
+                return match progress {
+                    Progress::More => Ok(Passed { bytes, end: b"" }),
+                    Progress::End(n) if n == part.len() => {
+                        *self = Self::Bytes(0);
+                        Ok(Passed { bytes, end: if trailers { b"\r\n" } else { b"" } })
+                    }
+                    Progress::End(_) => Err(()),
+                };
+            }
         }
-        Ok(())
+        Ok(all)
     }
 }
 
@@ -190,9 +206,11 @@ impl Relay<'_> {
                 Err(cut) => return Err(cut),
             };
             let part = block.get(..n).unwrap_or_default();
-            self.left.take(part).map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
-            self.conn.write_all(part, self.stall).await.map_err(|_| Cut::Client)?;
-            self.sent += n as u64;
+            let passed = self.left.take(part).map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
+            for bytes in [part.get(..passed.bytes).unwrap_or_default(), passed.end] {
+                self.conn.write_all(bytes, self.stall).await.map_err(|_| Cut::Client)?;
+                self.sent += bytes.len() as u64;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 use super::fields::is_token_byte;
 
-/// Follows the framing of a chunked body (RFC 9112, section 7.1) whose bytes pass through untouched.
+/// Follows the framing of a chunked body (RFC 9112, section 7.1) whose bytes pass through untouched, but for its trailer
+/// fields, which are dropped.
 ///
 /// Strict, since the next reader of these bytes must see the same chunks: sizes of 1 to 16 hexadecimal digits,
 /// every line ends in CRLF, no control bytes, extensions of at most 256 bytes a chunk, a trailer section of at
@@ -10,6 +11,14 @@ pub struct Chunks {
     state: State,
     size: u64,  // of the chunk: read so far, then what is missing of its data
     count: u16, // digits of the size, bytes of the extension, bytes of the trailer section
+    trailers: Trailers,
+}
+
+/// Whether a trailer field has come, and where in the bytes fed last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trailers {
+    None,
+    From(usize),
 }
 
 /// How far a chunked body is.
@@ -29,13 +38,16 @@ pub struct BadChunk;
 impl Chunks {
     /// At the beginning of a body.
     pub fn new() -> Self {
-        Self { state: State::Size, size: 0, count: 0 }
+        Self { state: State::Size, size: 0, count: 0, trailers: Trailers::None }
     }
 
     /// Looks at the next bytes of the body. After an error every further call gives the same error.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, BadChunk> {
         if self.state == State::Bad {
             return Err(BadChunk);
+        }
+        if self.has_trailers() {
+            self.trailers = Trailers::From(0);
         }
         let mut at = 0;
         while self.state != State::End {
@@ -44,12 +56,30 @@ impl Chunks {
             }
             let Some(&byte) = bytes.get(at) else { return Ok(Progress::More) };
             at += 1;
-            self.state = self.step(byte);
+            let next = self.step(byte);
+            if (self.state, next) == (State::TrailerStart, State::TrailerName) && !self.has_trailers() {
+                self.trailers = Trailers::From(at - 1);
+            }
+            self.state = next;
             if self.state == State::Bad {
                 return Err(BadChunk);
             }
         }
         Ok(Progress::End(at))
+    }
+
+    /// How many of the `fed` bytes of the last call to [`feed`](Self::feed) stand in front of the trailer fields. Only
+    /// those are passed on; with [`has_trailers`](Self::has_trailers) an empty line then has to end the body.
+    pub fn kept(&self, fed: usize) -> usize {
+        match self.trailers {
+            Trailers::None => fed,
+            Trailers::From(at) => at.min(fed),
+        }
+    }
+
+    /// Whether trailer fields have come.
+    pub fn has_trailers(&self) -> bool {
+        self.trailers != Trailers::None
     }
 
     /// Takes up to `available` bytes of data and returns how many.
