@@ -1,7 +1,7 @@
 //! What a decision costs, what a client weighs, and what a spray of keys does. See `BENCHES.md`.
 //!
 //! `cargo bench -p weir-limits` measures; without `--bench` (as `cargo test --benches` runs it) everything runs once
-//! and small, to see that it works.
+//! and small, to see that it works. `cargo bench -p weir-limits -- 1000000` measures for that many clients only.
 #![allow(clippy::disallowed_methods, reason = "a bench is where a clock is read")]
 #![allow(clippy::unwrap_used, reason = "a bench may fail")]
 
@@ -13,19 +13,25 @@ use weir_limits::{Charge, Config, Decision, Instant, Limiter, Quota, Rule, Seed,
 
 fn main() {
     let scale = if std::env::args().any(|arg| arg == "--bench") { Scale::FULL } else { Scale::SMALL };
+    let only: Vec<u32> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     println!("a decision over three windows, clients in random order, keys hashed inside");
     println!(
         "ns each: by the wall clock, and on the processor (what others on the machine take is in the former only)"
     );
     println!(
-        "{:>12} {:>8} {:>10} {:>10} {:>10} {:>10}",
-        "clients", "threads", "best", "median", "on cpu", "speed-up"
+        "{:>12} {:>8} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "clients", "threads", "best", "median", "on cpu", "speed-up", "one read"
     );
-    for &clients in scale.clients {
+    println!(
+        "one read: what the machine takes for one dependent random read in a block as large as the table"
+    );
+    for &clients in if only.is_empty() { scale.clients } else { &only } {
         decisions(clients, &scale);
     }
-    println!();
-    spray(&scale);
+    if only.is_empty() {
+        println!();
+        spray(&scale);
+    }
 }
 
 /// How much of everything.
@@ -57,10 +63,16 @@ fn decisions(clients: u32, scale: &Scale) {
         grant(&limiter, &rule, Instant::START, client);
     }
     assert_eq!(limiter.stats().held, clients as usize);
+    let chain = Chain::new(limiter.sizes().table_bytes);
     let mut one = Duration::MAX;
     for threads in [1, 2] {
+        // Side by side, so that both see the same neighbours.
+        let mut read = Duration::MAX;
         let mut rounds: Vec<Took> = (0..scale.rounds)
-            .map(|round| round_of(&limiter, &rule, clients, threads, round, scale))
+            .map(|round| {
+                read = read.min(chain.walk(scale.decisions / 4));
+                round_of(&limiter, &rule, clients, threads, round, scale)
+            })
             .collect();
         rounds.sort_unstable_by_key(|took| took.wall);
         let on_cpu = rounds.iter().map(|took| took.on_cpu).min().unwrap();
@@ -71,9 +83,45 @@ fn decisions(clients: u32, scale: &Scale) {
         let per = |time: Duration| time.as_nanos() as f64 / f64::from(scale.decisions);
         let speed_up = per(one) * threads as f64 / per(best);
         let (best, median, on_cpu) = (per(best), per(median), per(on_cpu));
-        println!("{clients:>12} {threads:>8} {best:>10.1} {median:>10.1} {on_cpu:>10.1} {speed_up:>10.2}");
+        let read = read.as_nanos() as f64 / f64::from(scale.decisions / 4);
+        println!(
+            "{clients:>12} {threads:>8} {best:>10.1} {median:>10.1} {on_cpu:>10.1} {speed_up:>10.2} {read:>10.1}"
+        );
     }
 }
+
+/// A block of memory in which each place read says where to read next: the machine's own yardstick.
+struct Chain {
+    next: Vec<u32>,
+}
+
+impl Chain {
+    /// One cycle through a word in each cache line of so many bytes, in random order.
+    fn new(bytes: usize) -> Self {
+        let lines = (bytes / LINE).max(1) as u32;
+        let mut order: Vec<u32> = (0..lines).collect();
+        let mut random = Random(0x2545_f491);
+        for at in (1..lines).rev() {
+            order.swap(at as usize, random.below(at + 1) as usize);
+        }
+        let mut next = vec![0; lines as usize * LINE / 4];
+        for (at, line) in order.iter().enumerate() {
+            next[*line as usize * LINE / 4] = order[(at + 1) % order.len()] * (LINE as u32 / 4);
+        }
+        Self { next }
+    }
+
+    /// The time on the processor for so many reads, each of which has to wait for the one before.
+    fn walk(&self, reads: u32) -> Duration {
+        let used = on_cpu();
+        let end = (0..reads).fold(0, |at, _| self.next[at as usize]);
+        black_box(end);
+        on_cpu() - used
+    }
+}
+
+/// Bytes in a cache line.
+const LINE: usize = 64;
 
 /// The time of one round, of the thread that took longest.
 #[derive(Clone, Copy)]

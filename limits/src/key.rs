@@ -5,23 +5,24 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::rule::RuleId;
 
-use self::sip::SipHasher;
+use self::fold::Secrets;
 
-mod sip;
+mod fold;
 
 /// The secret under which rules and clients become numbers.
 ///
-/// It is drawn once per process. Whoever does not know it cannot choose clients that meet in one cell or in one shard.
+/// It is drawn once per process. Whoever knows neither it nor keys made with it cannot choose clients that meet in one
+/// cell or in one shard.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed {
-    words: [u64; 2],
+    secrets: Secrets,
 }
 
 impl Seed {
     /// The seed with the given bits. For tests and replays; a process that serves draws one with [`Seed::random`].
     #[must_use]
     pub const fn from_u128(bits: u128) -> Self {
-        Self { words: [(bits >> 64) as u64, bits as u64] }
+        Self { secrets: Secrets::new([(bits >> 64) as u64, bits as u64]) }
     }
 
     /// A seed from the randomness that the standard library keeps for its own hash maps.
@@ -32,7 +33,7 @@ impl Seed {
             hasher.write_u8(which);
             hasher.finish()
         };
-        Self { words: [word(0), word(1)] }
+        Self { secrets: Secrets::new([word(0), word(1)]) }
     }
 
     /// The identity of a rule, from a text that names what the rule counts.
@@ -40,7 +41,7 @@ impl Seed {
     /// The text should name the rule, the parts of its key and the object that owns it, and none of its numbers.
     #[must_use]
     pub fn rule_id(&self, identity: &str) -> RuleId {
-        let mut hasher = SipHasher::new(self.words);
+        let mut hasher = self.secrets.hasher();
         hasher.part(identity.as_bytes());
         RuleId(hasher.finish())
     }
@@ -57,7 +58,7 @@ impl Seed {
     /// As [`Seed::key`], part by part.
     #[inline]
     pub fn key_builder(&self, rule: RuleId) -> KeyBuilder {
-        let mut hasher = SipHasher::new(self.words);
+        let mut hasher = self.secrets.hasher();
         hasher.word(rule.0);
         KeyBuilder { hasher }
     }
@@ -74,7 +75,7 @@ impl fmt::Debug for Seed {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is finished"]
 pub struct KeyBuilder {
-    hasher: SipHasher,
+    hasher: fold::Hasher,
 }
 
 impl KeyBuilder {
@@ -99,7 +100,10 @@ impl fmt::Debug for KeyBuilder {
     }
 }
 
-/// What is counted: the SipHash-1-3 of a rule and the parts that tell its clients apart, under the seed.
+/// What is counted: a keyed hash of a rule and the parts that tell its clients apart, under the seed.
+///
+/// The hash is fast and spreads evenly, and it is not cryptographic: who sees many keys could work out the seed. So
+/// keys, and [`RuleId`]s likewise, are not for responses, metrics or logs that clients can read.
 ///
 /// Two clients share a key, and so a limit, with probability 2^-64. A newcomer meets one of n clients held with
 /// probability n / 2^64: among 10 million, one in 1.8 * 10^12. A collision can only limit too much, never too little.
@@ -112,7 +116,7 @@ impl Key {
         Self(if hash == 0 { 1 } else { hash })
     }
 
-    /// The hash, never zero. For display and for spreading; it means nothing in another process.
+    /// The hash, never zero. For spreading within the process; it means nothing in another one.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
