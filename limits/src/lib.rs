@@ -39,13 +39,14 @@
 //! 4. A request is charged to all its rules and windows, or to none.
 //! 5. Two windows do not eat each other: the tighter one decides at each moment.
 //! 6. A request repeated at `retry_after` passes if nothing else happened, and one nanosecond earlier it does not.
+//!    (Earlier it may if the table was full and has got room meanwhile.)
 //! 7. Editing the numbers or the mode of a rule keeps its counters; adding or removing one window keeps the others.
 //! 8. After a limit was raised, nobody waits longer than the new quota's recovery.
 //! 9. A rule in observe mode refuses nothing, reports what it would have refused, and does not charge that.
 //! 10. The table never holds more than its capacity and never grows: all its memory is reserved at the start.
 //! 11. There is room for at least as many clients as asked for, at 64 bytes each or less from 4,096 clients on.
 //! 12. A client that is being limited stays limited, however many newcomers come.
-//! 13. When the table is full, the newcomers of a rule together get what the rule allows to one client in each shard.
+//! 13. When the table is full, the newcomers of a rule together get one request an interval in each shard, no burst.
 //! 14. A client that shared a cell while the table was full has no more than its own limit once it has its own, as long
 //!     as its rule is not edited.
 //! 15. When even the shared cells are taken, newcomers are refused, and told when one will be free.
@@ -60,6 +61,7 @@
 //! 23. Keys cannot be made to collide by how parts are cut, nor predicted without the seed.
 //! 24. More charges than [`MAX_CHARGES`] are refused, and spend nothing.
 //! 25. No source file of this crate reads a clock, sleeps, logs or does I/O.
+//! 26. Once there is room again after a spray, a newcomer waits at most one interval, the longest of its rule's windows.
 //!
 //! # Reading order
 //!

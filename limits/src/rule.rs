@@ -12,7 +12,7 @@ use crate::quota::Quota;
 pub struct RuleId(pub(crate) u64);
 
 impl RuleId {
-    /// The number, different in each process with a random seed. For display only.
+    /// The number, different in each process with a random seed; not for the eyes of clients, see [`Key`](crate::Key).
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0
@@ -145,6 +145,12 @@ impl Rule {
     /// Whether the rule needs a cell in the table of rates.
     pub(crate) const fn has_windows(&self) -> bool {
         self.horizon > 0
+    }
+
+    /// The same rule with no more at once than one request an interval.
+    pub(crate) fn without_burst(&self) -> Self {
+        let windows = self.windows.map(|quota| Some(quota?.with_burst(0)));
+        Self { windows, horizon: longest_allowance(&windows), ..self.clone() }
     }
 
     pub(crate) const fn horizon_nanos(&self) -> u64 {

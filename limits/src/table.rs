@@ -2,7 +2,8 @@
 //!
 //! Cells are removed only when they equal a fresh one, which nobody can tell. Such cells are found on the way of an
 //! insertion and by a hand that moves on a few places with each, so no decision ever waits for a sweep.
-//! When there is none, newcomers of one rule share a cell with the limits of that rule: a full table limits.
+//! When there is none, newcomers of one rule share a cell with the rates of that rule and no burst: a full table limits,
+//! and as that cell is never more than one interval ahead, newcomers wait no longer than that once there is room again.
 
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(crate) struct Clients {
     /// The longest that any rule charged here lets a cell be ahead, in nanoseconds. What is further ahead comes from
     /// a time that the clock has stepped back from.
     horizon: u64,
+    /// The same for shared cells: the longest interval of any rule whose newcomers had to share.
+    shared_horizon: u64,
     counters: Counters,
 }
 
@@ -99,6 +102,7 @@ impl Clients {
             shared: Box::new([Shared::default(); SHARED]),
             shared_until: 0,
             horizon: 0,
+            shared_horizon: 0,
             counters: Counters::default(),
         }
     }
@@ -155,16 +159,23 @@ impl Clients {
 
     /// Where a client stands in each window of the rule.
     pub(crate) fn standings(&self, now: Instant, rule: &Rule, key: Key) -> [Option<Standing>; Window::COUNT] {
-        let tats = match self.slots.find(key.as_u64()) {
+        let (tats, shares) = match self.slots.find(key.as_u64()) {
             Ok(at) => {
                 let [_, tats @ ..] = self.slots.cell(at);
-                *tats
+                (*tats, false)
             }
-            Err(_) => self.shared_by(now, rule.id()).map_or(UNTOUCHED, |index| self.shared[index].tats),
+            Err(_) => match self.shared_by(now, rule.id()) {
+                Some(index) => (self.shared[index].tats, self.slots.held() >= self.slots.capacity()),
+                None => (UNTOUCHED, false),
+            },
         };
         std::array::from_fn(|window| {
             let quota = rule.windows()[window].as_ref()?;
-            Some(gcra::standing(tats[window], quota, now))
+            if !shares {
+                return Some(gcra::standing(tats[window], quota, now));
+            }
+            let without_burst = gcra::standing(tats[window], &quota.with_burst(0), now);
+            Some(Standing { quota: *quota, ..without_burst })
         })
     }
 
@@ -200,7 +211,7 @@ impl Clients {
         }
         match insert {
             Insert::Add | Insert::Replace => Ok(Spent { place: Place::Added, before }),
-            Insert::Reject => self.spend_shared(now, rule.id(), before, [a, b, c, d]),
+            Insert::Reject => self.spend_shared(now, rule),
         }
     }
 
@@ -233,16 +244,15 @@ impl Clients {
     }
 
     /// Charges a newcomer without a cell of its own to the one that the rule's newcomers share.
-    fn spend_shared(
-        &mut self,
-        now: Instant,
-        rule: RuleId,
-        before: Tats,
-        after: Tats,
-    ) -> Result<Spent, Denial> {
-        let latest = now.as_nanos().saturating_add(self.horizon);
+    ///
+    /// That one has no burst, so it is at most one interval ahead. It is at least as far ahead as any of those who share
+    /// it would be with a cell of its own, for their requests are among those charged to it.
+    fn spend_shared(&mut self, now: Instant, rule: &Rule) -> Result<Spent, Denial> {
+        let without_burst = rule.without_burst();
+        self.shared_horizon = self.shared_horizon.max(without_burst.horizon_nanos());
+        let latest = now.as_nanos().saturating_add(self.shared_horizon);
         self.shared.iter_mut().for_each(|cell| heal(&mut cell.tats, latest));
-        let own = self.shared.iter().position(|cell| cell.rule == Some(rule));
+        let own = self.shared.iter().position(|cell| cell.rule == Some(rule.id()));
         let Some(index) = own.or_else(|| self.shared.iter().position(|cell| is_fresh(&cell.tats, now)))
         else {
             self.counters.refused += 1;
@@ -250,11 +260,27 @@ impl Clients {
             let wait = Duration::from_nanos(soonest.saturating_sub(now.as_nanos()));
             return Err(Denial::new(Cause::TableFull, wait));
         };
-        self.shared[index] = Shared { rule: Some(rule), tats: after };
-        self.shared_until = self.shared_until.max(until(&after));
+        let shared = &mut self.shared[index];
+        if own.is_none() {
+            *shared = Shared { rule: Some(rule.id()), tats: UNTOUCHED };
+        }
+        let before = shared.tats;
+        shared.tats =
+            look(&mut shared.tats, &without_burst, now).map_err(|denial| with_quota_of(rule, denial))?;
+        self.shared_until = self.shared_until.max(until(&shared.tats));
         self.counters.shared += 1;
         Ok(Spent { place: Place::Shared(index), before })
     }
+}
+
+/// The denial with the quota that its client knows.
+fn with_quota_of(rule: &Rule, mut denial: Denial) -> Denial {
+    if let (Cause::Window(window), Some(standing)) = (denial.cause, &mut denial.standing)
+        && let Some(quota) = rule.windows()[window.index()]
+    {
+        standing.quota = quota;
+    }
+    denial
 }
 
 /// A cell for the newcomers of one rule.

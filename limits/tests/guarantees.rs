@@ -280,14 +280,23 @@ fn g12_a_client_that_is_being_limited_stays_limited() {
 }
 
 #[test]
-fn g13_when_the_table_is_full_newcomers_together_get_one_allowance() {
-    let world = World::with_capacity(100);
+fn g13_when_the_table_is_full_newcomers_together_get_one_request_an_interval() {
+    let mut world = World::with_capacity(100);
     let rule = world.rule("r", "1/h burst 9");
-    assert!((0..100).all(|client| world.ask(&rule, client).is_ok()));
-    let passed = (100..10_000).filter(|&client| world.ask(&rule, client).is_ok()).count();
-    assert_eq!(passed, 10);
-    assert_eq!(world.limiter.stats().overflow_uses, 10);
-    assert_eq!(world.passed(&rule, 50, 100), 9, "those who have a cell are not affected");
+    assert!((0..100).all(|client| world.passed(&rule, client, 5) == 5));
+    let newcomers = |world: &World| (100..10_000).filter(|&client| world.ask(&rule, client).is_ok()).count();
+    assert_eq!(newcomers(&world), 1);
+    let denial = world.ask(&rule, 200).unwrap_err();
+    assert_eq!((denial.cause, denial.retry_after), (Cause::Window(Window::Second), seconds(3_600)));
+    let standing = denial.standing.unwrap();
+    assert_eq!((standing.remaining, standing.quota.burst()), (0, 9));
+    assert_eq!(world.remaining(&rule, 200), 0, "a peek says the same");
+    world.wait(seconds(3_599));
+    assert_eq!(newcomers(&world), 0);
+    world.wait(seconds(1));
+    assert_eq!(newcomers(&world), 1);
+    assert_eq!(world.limiter.stats().overflow_uses, 2);
+    assert_eq!(world.passed(&rule, 50, 100), 6, "those who have a cell are not affected");
 }
 
 #[test]
@@ -295,11 +304,11 @@ fn g14_a_client_that_shared_a_cell_has_no_more_than_its_own_limit() {
     let mut world = World::with_capacity(1);
     let (short, long) = (world.rule("short", "1/s"), world.rule("long", "1/h burst 9"));
     assert_eq!(world.passed(&short, 1, 1), 1);
-    assert_eq!(world.passed(&long, 2, 4), 4, "in the shared cell, as the table is full");
+    assert_eq!(world.passed(&long, 2, 4), 1, "in the shared cell, as the table is full");
     world.wait(seconds(1));
-    assert_eq!(world.passed(&long, 2, 100), 6, "now in its own");
+    assert_eq!(world.passed(&long, 2, 100), 9, "now in its own");
     let stats = world.limiter.stats();
-    assert!(stats.overflow_uses < 10 && stats.evicted_fresh == 1, "{stats:?}");
+    assert_eq!((stats.overflow_uses, stats.evicted_fresh), (1, 1));
 }
 
 #[test]
@@ -490,4 +499,28 @@ fn g25_no_source_file_reads_a_clock_sleeps_logs_or_does_io() {
         }
     }
     assert!(files >= 14);
+}
+
+#[test]
+fn g26_after_a_spray_a_newcomer_waits_at_most_one_interval() {
+    for burst in [0, 30] {
+        let mut world = World::with_capacity(100);
+        let quota = format!("10/h burst {burst}");
+        let rule = world.rule("r", "1/s burst 5").with_window(Window::Hour, quota.parse().unwrap());
+        let interval = seconds(360);
+        // Two hours with several newcomers a second, more than ever find room.
+        for client in 0..36_000 {
+            if let Err(denial) = world.ask(&rule, client) {
+                assert!(denial.retry_after <= interval, "{denial:?}");
+            }
+            world.wait(Duration::from_millis(200));
+        }
+        assert!(world.limiter.stats().overflow_uses > 10);
+        // The very next one, and one interval later one that has everything.
+        if let Err(denial) = world.ask(&rule, 50_000) {
+            assert!(denial.retry_after <= interval, "{denial:?}");
+        }
+        world.wait(interval);
+        assert_eq!(world.passed(&rule, 50_001, 100), 6.min(burst + 1));
+    }
 }

@@ -8,7 +8,7 @@
 //! and `WEIR_SIM_SEEDS=<count>` widens the sweep.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -87,8 +87,8 @@ impl Running {
 ///
 /// When the clock steps back, the limiter may have dropped cells that were fresh in a future that is no more. So the
 /// shadow keeps two states: `strict` remembers everything and heals only what is looked at, `lenient` takes every
-/// client for fresh after a step back and heals those who may share a cell when their rule is edited. What strict allows must pass unless the table was full, what lenient forbids
-/// must not. While the clock does not step back the two are the same, and the limiter has to agree exactly.
+/// client for fresh after a step back and heals those who may have shared a cell when their rule is edited. What strict
+/// allows must pass unless the table was full, what lenient forbids must not. While the clock does not step back the two are the same, and the limiter has to agree exactly.
 #[derive(Clone, Copy, Default)]
 struct Cell {
     strict: [i128; 4],
@@ -104,6 +104,8 @@ struct Simulation {
     in_flight: HashMap<Client, u32>,
     running: Vec<Running>,
     next_client: u32,
+    /// Those who may have been charged to a shared cell.
+    sharers: HashSet<Client>,
     /// The clock has stepped back.
     stepped_back: bool,
     granted: u64,
@@ -127,6 +129,7 @@ impl Simulation {
             in_flight: HashMap::new(),
             running: Vec::new(),
             next_client: 1_000,
+            sharers: HashSet::new(),
             stepped_back: false,
             granted: 0,
             denied: 0,
@@ -214,15 +217,13 @@ impl Simulation {
         if self.random.below(4) == 0 {
             edited = edited.with_mode(Mode::Observe);
         }
-        // Clients that share a cell heal together, as soon as one of them is refused under the new numbers.
-        if self.was_full() {
-            for cell in
-                self.cells.iter_mut().filter(|((charged, _), _)| *charged == rule).map(|(_, cell)| cell)
-            {
-                for (window, quota) in quotas(&edited) {
-                    let horizon = i128::from(self.now) + quota.recovery().as_nanos() as i128;
-                    cell.lenient[window] = cell.lenient[window].min(horizon);
-                }
+        // Clients that share a cell heal together, to one interval, as soon as one of them is refused under the new
+        // numbers.
+        for client in self.sharers.iter().filter(|(charged, _)| *charged == rule) {
+            let Some(cell) = self.cells.get_mut(client) else { continue };
+            for (window, quota) in quotas(&edited) {
+                let horizon = i128::from(self.now) + quota.interval().as_nanos() as i128;
+                cell.lenient[window] = cell.lenient[window].min(horizon);
             }
         }
         self.rules[rule] = edited;
@@ -291,9 +292,13 @@ impl Simulation {
         let waits: Vec<Waits> =
             clients.iter().zip(&rules).map(|(client, rule)| self.waits(*client, rule)).collect();
         let exact = !self.stepped_back && !self.was_full();
+        let uses = self.limiter.stats().overflow_uses;
         match self.limiter.decide(now, &charges) {
             Decision::Grant(grant) => {
                 self.granted += 1;
+                if self.limiter.stats().overflow_uses > uses {
+                    self.sharers.extend(clients);
+                }
                 let observed = grant.observed().to_vec();
                 let mut charged = Vec::new();
                 for (index, ((client, rule), waits)) in clients.iter().zip(&rules).zip(&waits).enumerate() {
