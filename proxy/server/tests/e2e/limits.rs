@@ -159,7 +159,7 @@ fn exempt_addresses_are_neither_limited_nor_counted() {
 }
 
 /// An origin whose `/slow` waits at a gate; `/slow-failure` closes without an answer after that.
-fn slow_origin() -> (Origin, Gate) {
+pub fn slow_origin() -> (Origin, Gate) {
     let gate = Gate::default();
     let at = gate.clone();
     let origin = Origin::start(move |request| {
@@ -177,7 +177,7 @@ fn slow_origin() -> (Origin, Gate) {
     (origin, gate)
 }
 
-fn open_request(to: SocketAddr, host: &str, path: &str) -> Client {
+pub fn open_request(to: SocketAddr, host: &str, path: &str) -> Client {
     let mut client = Client::connect(to);
     client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
     client

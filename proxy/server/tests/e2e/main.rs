@@ -8,9 +8,13 @@
     reason = "helpers of a test binary"
 )]
 
+mod commands;
 mod endings;
 mod identity;
 mod limits;
 mod lists;
+mod operators;
+mod reload;
+mod scale;
 mod start;
 mod support;
