@@ -144,7 +144,7 @@ fn skip_empty_lines(conn: &mut Conn) {
 /// A request for the express lane.
 async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<Conn> {
     let shared = &worker.shared;
-    let exchange = {
+    let mut exchange = {
         let data = conn.data();
         let facts = Facts {
             peer: conn.info.peer.ip(),
@@ -163,6 +163,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
     if exchange.refusal().is_some() {
         let close = head.persistence == Persistence::Close || shared.is_draining();
         let then = if close { Then::Close } else { Then::Keep };
+        exchange.outcome.bytes_in = head.head as u64;
         return refuse(conn, exchange, head.head, head.content_length, then, shared).await;
     }
     match express::serve(&mut conn, head, exchange, shared).await {
@@ -188,7 +189,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
 /// A request for pingora's lane. It is judged and admitted here: what is refused never gets there.
 async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
     let shared = &worker.shared;
-    let (exchange, refused) = match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
+    let (mut exchange, refused) = match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
         Err(malformed) => {
             shared.counters.malformed(malformed);
             answer(conn, gateway_error(malformed), shared).await;
@@ -207,6 +208,7 @@ async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker)
             // What came behind the head is the body, or the next request.
             conn = Conn::resume(conn.tcp, conn.info, received.get(len..).unwrap_or_default().to_vec());
             let (body, then) = body.map_or((0, Then::Close), |body| (body, then));
+            exchange.outcome.bytes_in = len as u64;
             refuse(conn, exchange, 0, body, then, shared).await
         }
     }
@@ -265,7 +267,6 @@ async fn refuse(
     shared: &Shared,
 ) -> Option<Conn> {
     let mut text = buffers::take_text();
-    exchange.outcome.bytes_in = head as u64;
     exchange.write_refusal(then, &mut text);
     let sent = conn.write_all(&text, shared.timeouts.write).await;
     buffers::give_text(text);
