@@ -47,6 +47,13 @@ impl Ticket {
         account
     }
 
+    /// Gives the places in flight back before the end: to be called when nothing of the request is left but to send
+    /// the last bytes of its response, which are here. A client that waits for its answers never finds its own place
+    /// taken then.
+    pub fn release(&mut self) {
+        self.grant = None;
+    }
+
     /// The body turned out to be too large while it was streaming: what to answer, if no response has begun.
     ///
     /// What the request was charged stays charged: the origin may have seen it. Its places in flight are free again.

@@ -139,6 +139,13 @@ impl Exchange {
         }
     }
 
+    /// The last bytes of the response are about to be sent; see [`Ticket::release`].
+    pub fn release(&mut self) {
+        if let Held::Forward(ticket) = &mut self.held {
+            ticket.release();
+        }
+    }
+
     /// Writes the refusal as HTTP/1.1. Nothing is written when it was admitted.
     pub fn write_refusal(&mut self, then: Then, out: &mut Vec<u8>) {
         self.respond(then, |response| response.write_http1(out));

@@ -56,6 +56,20 @@ fn a_dropped_ticket_counts_as_aborted_and_gives_everything_back() {
 }
 
 #[test]
+fn places_can_be_given_back_before_the_end_and_only_once() {
+    let engine = engine_with(|policy| policy.limits.connections = n32(1));
+    let counters = counters(&engine);
+    let mut first = get("/").pass(&engine, at(0.0));
+    first.release();
+    assert_eq!((first.places(), counters.in_flight()), (0, 1), "it still runs, and holds no place");
+    let second = get("/").pass(&engine, at(0.1));
+    let _ = first.finish(at(0.2), &sent(200));
+    assert_eq!((second.places(), engine.limiter_stats().in_flight_held), (1, 1));
+    drop(second);
+    assert_eq!(engine.limiter_stats().in_flight_held, 0);
+}
+
+#[test]
 fn a_refusal_is_counted_by_rule_and_closed_like_any_request() {
     let engine = engine_with(|policy| policy.limits.per_second = n64(1));
     let counters = counters(&engine);

@@ -308,11 +308,19 @@ fn a_class_default_of_the_configmap_limits_objects_that_say_nothing() {
 }
 
 #[test]
-fn one_request_after_another_is_one_request_in_flight() {
-    let origin = Origin::echo();
+fn a_client_that_waits_for_its_answers_has_one_request_in_flight() {
+    let origin = Origin::start(|request| match request.target.as_str() {
+        "/large" => Reaction::ok(vec![b'x'; 60_000]),
+        _ => Reaction::ok("small"),
+    });
     let weir = Weir::start(&ingress("one", "one.example", origin.address, &[("limit-connections", "1")]));
     let mut kept = Client::connect(weir.http);
     for _ in 0..200 {
         assert_eq!(kept.get("one.example", "/").status, 200);
+    }
+    // Connections to any worker: the one that has just answered may still be about to note that.
+    for path in ["/", "/large"] {
+        let refused = (0..300).filter(|_| get(weir.http, "one.example", path).status != 200).count();
+        assert_eq!(refused, 0, "{path}");
     }
 }

@@ -47,6 +47,9 @@ pub(super) async fn run(
     }
 
     exchange.outcome.status = head.status;
+    if left.is_done() {
+        exchange.release();
+    }
     let first = buffer.data().len() - (body_here - passed.bytes);
     let sent = conn.write_all(buffer.data().get(..first).unwrap_or_default(), shared.timeouts.write).await;
     let first = (first + passed.end.len()) as u64;
@@ -55,8 +58,15 @@ pub(super) async fn run(
         failed => failed,
     };
     buffers::give(buffer);
-    let mut relay =
-        Relay { conn, origin, left: &mut left, sent: first, read_timeout, stall: shared.timeouts.write };
+    let mut relay = Relay {
+        conn,
+        exchange: &mut exchange,
+        origin,
+        left: &mut left,
+        sent: first,
+        read_timeout,
+        stall: shared.timeouts.write,
+    };
     let ended = match sent {
         Ok(()) => relay.body().await,
         Err(_) => Err(Cut::Client),
@@ -171,6 +181,7 @@ enum Cut {
 
 struct Relay<'a> {
     conn: &'a mut Conn,
+    exchange: &'a mut Exchange,
     origin: Origin,
     left: &'a mut Left,
     sent: u64,
@@ -207,6 +218,9 @@ impl Relay<'_> {
             };
             let part = block.get(..n).unwrap_or_default();
             let passed = self.left.take(part).map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
+            if self.left.is_done() {
+                self.exchange.release();
+            }
             for bytes in [part.get(..passed.bytes).unwrap_or_default(), passed.end] {
                 self.conn.write_all(bytes, self.stall).await.map_err(|_| Cut::Client)?;
                 self.sent += bytes.len() as u64;

@@ -52,7 +52,8 @@ impl Weir {
         });
         let (mut http, mut admin) = (None, None);
         while http.is_none() || admin.is_none() {
-            match addresses.recv_timeout(PATIENCE) {
+            // Thousands of objects take their time where tests share the cores.
+            match addresses.recv_timeout(3 * PATIENCE) {
                 Ok((kind, address)) if kind == "http" => http = Some(address),
                 Ok((kind, address)) if kind == "admin" => admin = Some(address),
                 Ok(_) => {}
