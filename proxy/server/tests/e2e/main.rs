@@ -11,6 +11,7 @@
 mod commands;
 mod endings;
 mod identity;
+mod lanes;
 mod limits;
 mod lists;
 mod operators;

@@ -21,6 +21,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// 1xx heads that came before it.
     pub interim: Vec<u16>,
+    /// Lines of the trailer section.
+    pub trailers: Vec<String>,
 }
 
 impl Reply {
@@ -120,7 +122,7 @@ impl Client {
             }
             reply.interim = interim;
             if method != "HEAD" && !matches!(reply.status, 101 | 204 | 304) {
-                reply.body = self.read_body(&reply)?;
+                (reply.body, reply.trailers) = self.read_body(&reply)?;
             }
             return Ok(reply);
         }
@@ -147,7 +149,8 @@ impl Client {
         })
     }
 
-    fn read_body(&mut self, reply: &Reply) -> io::Result<Vec<u8>> {
+    fn read_body(&mut self, reply: &Reply) -> io::Result<(Vec<u8>, Vec<String>)> {
+        let mut trailers = Vec::new();
         if reply.header("transfer-encoding").is_some_and(|coding| coding == "chunked") {
             let mut body = Vec::new();
             loop {
@@ -156,17 +159,22 @@ impl Client {
                     line.split(';').next().and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
                 let size = size.ok_or_else(|| io::Error::other(format!("no chunk size: {line:?}")))?;
                 if size == 0 {
-                    while !self.line()?.is_empty() {}
-                    return Ok(body);
+                    loop {
+                        match self.line()? {
+                            line if line.is_empty() => return Ok((body, trailers)),
+                            line => trailers.push(line),
+                        }
+                    }
                 }
                 body.extend(self.exactly(size)?);
                 self.line()?;
             }
         }
-        match reply.header("content-length") {
-            Some(length) => self.exactly(length.parse().map_err(io::Error::other)?),
-            None => self.rest(),
-        }
+        let body = match reply.header("content-length") {
+            Some(length) => self.exactly(length.parse().map_err(io::Error::other)?)?,
+            None => self.rest()?,
+        };
+        Ok((body, trailers))
     }
 
     /// So many bytes.
@@ -178,9 +186,40 @@ impl Client {
     }
 
     /// Everything until weir closes.
+    ///
+    /// # Errors
+    /// When it does not, or resets the connection.
     pub fn rest(&mut self) -> io::Result<Vec<u8>> {
-        while self.more().is_ok() {}
-        Ok(std::mem::take(&mut self.ahead))
+        loop {
+            match self.more() {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(std::mem::take(&mut self.ahead));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads and drops so many bytes.
+    pub fn skip(&mut self, mut n: u64) -> io::Result<()> {
+        let here = (self.ahead.len() as u64).min(n);
+        self.ahead.drain(..here as usize);
+        n -= here;
+        let mut block = vec![0; 256 * 1024];
+        while n > 0 {
+            let space = block.len().min(n as usize);
+            match self.stream.read(&mut block[..space])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => n -= read as u64,
+            }
+        }
+        Ok(())
+    }
+
+    /// The socket.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Everything until weir closes; an error when it does so with a reset.

@@ -1,14 +1,18 @@
 //! The real binary, origins and clients for the end-to-end tests. Everything is on loopback and on ports that the
 //! system chose; everything ends with the value that started it.
 
+pub mod cases;
 pub mod client;
 pub mod gate;
+pub mod lane;
 pub mod origin;
 pub mod weir;
 
+pub use cases::{Case, case, run_cases};
 pub use client::{Client, Reply, burst, count, get, ip};
 pub use gate::Gate;
-pub use origin::{Origin, Reaction, Request};
+pub use lane::{LANES, Lane};
+pub use origin::{Origin, Peer, Reaction, Request};
 pub use weir::{WITH_SETTINGS, Weir, ingress, settings};
 
 use std::time::{Duration, Instant};

@@ -15,6 +15,8 @@ pub struct Request {
     pub body: Vec<u8>,
     /// Which connection it came on, counted from 1.
     pub connection: usize,
+    /// Its head, as sent.
+    pub raw: String,
 }
 
 impl Request {
@@ -85,6 +87,31 @@ impl Origin {
         origin
     }
 
+    /// One whose every connection is served by `talk`.
+    pub fn raw(talk: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::raw_on(listener, talk)
+    }
+
+    /// As [`raw`](Self::raw), on this socket.
+    pub fn raw_on(listener: TcpListener, talk: impl Fn(&mut Peer) + Send + Sync + 'static) -> Self {
+        let address = listener.local_addr().unwrap();
+        let talk = Arc::new(talk);
+        let (seen, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+        let origin = Self { address, seen: seen.clone(), connections: connections.clone() };
+        // The thread ends with the test process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;
+                let _ = stream.set_nodelay(true);
+                let (talk, seen) = (talk.clone(), seen.clone());
+                let mut peer = Peer { stream, connection, ahead: Vec::new(), seen };
+                std::thread::spawn(move || talk(&mut peer));
+            }
+        });
+        origin
+    }
+
     /// All requests received so far.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
@@ -98,6 +125,57 @@ impl Origin {
     /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// A connection to an origin.
+pub struct Peer {
+    pub stream: TcpStream,
+    /// Which one, counted from 1.
+    pub connection: usize,
+    ahead: Vec<u8>,
+    seen: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Peer {
+    /// The head of the next request; `None` when the connection has ended.
+    pub fn head(&mut self) -> Option<Request> {
+        let request = read_head(&mut self.stream, &mut self.ahead, self.connection)?;
+        self.seen.lock().unwrap().push(request.clone());
+        Some(request)
+    }
+
+    /// The next request with its body. Nobody is told to continue.
+    pub fn request(&mut self) -> Option<Request> {
+        let mut request = read_head(&mut self.stream, &mut self.ahead, self.connection)?;
+        read_body(&mut self.stream, &mut self.ahead, &mut request)?;
+        self.seen.lock().unwrap().push(request.clone());
+        Some(request)
+    }
+
+    /// The body of a request of which [`head`](Self::head) gave the head.
+    pub fn body(&mut self, request: &mut Request) -> Option<()> {
+        read_body(&mut self.stream, &mut self.ahead, request)
+    }
+
+    /// Writes; says whether the other end takes it.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Reads and drops; returns how much it was, at the end of the connection or after `most` bytes.
+    pub fn skip(&mut self, most: u64) -> u64 {
+        let mut count = (self.ahead.len() as u64).min(most);
+        self.ahead.drain(..count as usize);
+        let mut block = vec![0; 256 * 1024];
+        while count < most {
+            let space = block.len().min((most - count) as usize);
+            match self.stream.read(&mut block[..space]) {
+                Ok(n) if n > 0 => count += n as u64,
+                _ => break,
+            }
+        }
+        count
     }
 }
 
@@ -123,6 +201,15 @@ fn serve(mut stream: TcpStream, connection: usize, handler: &Handler, seen: &Mut
 
 /// Reads one request with its body; `None` when the connection ends or what comes is no HTTP.
 fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>, connection: usize) -> Option<Request> {
+    let mut request = read_head(stream, ahead, connection)?;
+    if request.header("expect").is_some() {
+        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
+    read_body(stream, ahead, &mut request)?;
+    Some(request)
+}
+
+fn read_head(stream: &mut TcpStream, ahead: &mut Vec<u8>, connection: usize) -> Option<Request> {
     let end = loop {
         if let Some(at) = ahead.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
@@ -133,7 +220,7 @@ fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>, connection: usize) 
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.lines();
     let mut first = lines.next()?.split(' ');
-    let mut request = Request {
+    Some(Request {
         method: first.next()?.to_owned(),
         target: first.next()?.to_owned(),
         headers: lines
@@ -142,23 +229,25 @@ fn read_request(stream: &mut TcpStream, ahead: &mut Vec<u8>, connection: usize) 
             .collect(),
         body: Vec::new(),
         connection,
-    };
-    if request.header("expect").is_some() {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
-    }
+        raw: head.clone(),
+    })
+}
+
+fn read_body(stream: &mut TcpStream, ahead: &mut Vec<u8>, request: &mut Request) -> Option<()> {
     if request.header("transfer-encoding").is_some() {
         loop {
             let size = usize::from_str_radix(&line(stream, ahead)?, 16).ok()?;
-            request.body.extend(exactly(stream, ahead, size)?);
-            line(stream, ahead)?;
             if size == 0 {
+                while !line(stream, ahead)?.is_empty() {}
                 break;
             }
+            request.body.extend(exactly(stream, ahead, size)?);
+            line(stream, ahead)?;
         }
     } else if let Some(length) = request.header("content-length") {
         request.body = exactly(stream, ahead, length.parse().ok()?)?;
     }
-    Some(request)
+    Some(())
 }
 
 fn line(stream: &mut TcpStream, ahead: &mut Vec<u8>) -> Option<String> {
