@@ -10,7 +10,7 @@ use crate::support::{Client, LANES, Lane, Origin, Reaction, case, ingress, run_c
 #[test]
 fn methods() {
     run_cases(
-        vec![
+        &[
             case("get").seen("GET", "/", "").told("content-length", None).told("transfer-encoding", None),
             case("post without a body")
                 .send("POST /p HTTP/1.1\r\nHost: a.test\r\n@Content-Length: 0\r\n\r\n")
@@ -59,7 +59,7 @@ fn methods() {
 #[test]
 fn bodies_of_requests() {
     run_cases(
-        vec![
+        &[
             case("chunked")
                 .send(
                     "POST /p HTTP/1.1\r\nHost: a.test\r\n@Transfer-Encoding: chunked\r\n\r\n\
@@ -100,7 +100,7 @@ fn bodies_of_requests() {
 fn bodies_of_responses() {
     let chunks = "5\r\nhello\r\n7;x=y\r\n, world\r\n0\r\n\r\n";
     run_cases(
-        vec![
+        &[
             case("chunked")
                 .answer(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"))
                 .gets(200, "hello, world")
@@ -182,7 +182,7 @@ fn bodies_of_responses() {
 #[test]
 fn fields_of_one_hop() {
     run_cases(
-        vec![
+        &[
             case("of a request")
                 .send(
                     "GET / HTTP/1.1\r\nHost: a.test\r\n@Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
@@ -234,7 +234,7 @@ fn fields_of_one_hop() {
 #[test]
 fn targets_pass_byte_for_byte() {
     run_cases(
-        vec![
+        &[
             case("query").send("GET /a/b?x=%2F%20+&&y=?/../ HTTP/1.1\r\nHost: a.test\r\n@\r\n").seen(
                 "GET",
                 "/a/b?x=%2F%20+&&y=?/../",
@@ -275,7 +275,7 @@ fn targets_pass_byte_for_byte() {
 fn http_1_0_clients() {
     let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     run_cases(
-        vec![
+        &[
             case("no host")
                 .send("GET /p HTTP/1.0\r\n@\r\n")
                 .seen("GET", "/p", "")

@@ -15,6 +15,7 @@ mod lanes;
 mod limits;
 mod lists;
 mod operators;
+mod origins;
 mod reload;
 mod scale;
 mod start;

@@ -131,7 +131,7 @@ impl Case {
 }
 
 /// Runs the cases through both lanes, each case over a connection of its own.
-pub fn run_cases(cases: Vec<Case>, flags: &[&str]) {
+pub fn run_cases(cases: &[Case], flags: &[&str]) {
     let mut wrong = Vec::new();
     for lane in LANES {
         let answers: HashMap<_, _> = cases
@@ -145,7 +145,7 @@ pub fn run_cases(cases: Vec<Case>, flags: &[&str]) {
                 None => Reaction::ok("another"),
             });
         let weir = lane.start(&ingress("web", "", origin.address, &[("proxy-next-upstream", "off")]), flags);
-        for case in &cases {
+        for case in cases {
             if let Err(error) = run(case, lane, &weir, &origin) {
                 wrong.push(format!("{lane:?}, {}: {error}", case.name));
             }
@@ -179,7 +179,7 @@ fn run(case: &Case, lane: Lane, weir: &Weir, origin: &Origin) -> Result<(), Stri
         Got::Cut(status) => {
             let head = client.read_head().map_err(|error| format!("no head: {error}"))?;
             same("status", &head.status, status)?;
-            let framed = head.header("content-length").or(head.header("transfer-encoding"));
+            let framed = head.header("content-length").or_else(|| head.header("transfer-encoding"));
             same("announced end", &framed.is_some(), &true)?;
             let rest = client.rest().unwrap_or_default();
             let rest = String::from_utf8_lossy(&rest).into_owned();
