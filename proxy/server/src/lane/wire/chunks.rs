@@ -96,9 +96,12 @@ impl Chunks {
             (State::Size, b'\r') if self.count > 0 => State::SizeLf,
             (State::Size, b';' | b' ' | b'\t') if self.count > 0 => {
                 self.count = 0;
-                State::Extension
+                if byte == b';' { State::Extension } else { State::Blank }
             }
-            (State::Extension, b'\r') => State::SizeLf,
+            // Blanks may stand in front of an extension. `5 5` is five bytes to some and 85 to others.
+            (State::Blank, b' ' | b'\t') => self.count_to(MAX_EXTENSION, State::Blank),
+            (State::Blank, b';') => self.count_to(MAX_EXTENSION, State::Extension),
+            (State::Extension | State::Blank, b'\r') => State::SizeLf,
             (State::Extension, _) if is_text(byte) => self.count_to(MAX_EXTENSION, State::Extension),
             (State::SizeLf, b'\n') => {
                 self.count = 0;
@@ -146,6 +149,7 @@ impl Default for Chunks {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Size,
+    Blank,
     Extension,
     SizeLf,
     Data,

@@ -49,6 +49,8 @@ fn refuses_what_two_readers_could_see_differently() {
         "-5\r\n",
         "0x5\r\n",
         "5h\r\n",
+        "5 5\r\nhello\r\n",
+        "5 a=b\r\nhello\r\n",
         "5\nhello\r\n",
         "5\r\r\nhello",
         "5\rhello",

@@ -258,6 +258,11 @@ pub(super) fn chunked_end(body: &[u8]) -> Option<usize> {
         if !is_text(extension) || extension.len() > 256 {
             return None;
         }
+        // Behind blanks an extension begins with its semicolon.
+        let rest_of_line = line[digits..].trim_ascii_start();
+        if !rest_of_line.is_empty() && rest_of_line[0] != b';' {
+            return None;
+        }
         let size = usize::from_str_radix(size, 16).ok()?;
         if size == 0 {
             break;
