@@ -77,6 +77,14 @@ impl Conn {
         }
     }
 
+    /// Takes everything that was read and not yet used, for somebody else to go on with the socket.
+    pub fn take_input(&mut self) -> Vec<u8> {
+        let mut all = self.data().to_vec();
+        self.consume(all.len());
+        all.append(&mut self.ahead);
+        all
+    }
+
     /// Reads more, until the deadline. Returns how much.
     ///
     /// # Errors

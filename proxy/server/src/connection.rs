@@ -77,9 +77,7 @@ async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
             if let RequestReading::Decline(why) = reading {
                 shared.counters.declined(why);
             }
-            let received = data.to_vec();
-            conn.consume(received.len());
-            return Ok(Next::General { received, len });
+            return Ok(Next::General { received: conn.take_input(), len });
         }
         if data.len() >= CAP {
             let received = data.to_vec();
@@ -101,6 +99,7 @@ async fn read_long_head(conn: &mut Conn, mut received: Vec<u8>) -> Result<Next, 
         received.extend_from_slice(conn.data());
         conn.consume(conn.data().len());
         if let Some(len) = head_end(&received) {
+            received.append(&mut conn.take_input());
             return Ok(Next::General { received, len });
         }
         if received.len() >= MAX_HEAD {
@@ -179,8 +178,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
         }
         After::Defer(mut exchange) => {
             exchange.change_lane(Lane::Pingora);
-            let received = conn.data().to_vec();
-            conn.consume(received.len());
+            let received = conn.take_input();
             to_pingora(conn, received, exchange, worker).await
         }
     }
