@@ -10,6 +10,7 @@
 
 mod commands;
 mod endings;
+mod forwarding;
 mod identity;
 mod lanes;
 mod limits;

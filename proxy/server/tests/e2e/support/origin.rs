@@ -98,15 +98,20 @@ impl Origin {
         let address = listener.local_addr().unwrap();
         let talk = Arc::new(talk);
         let (seen, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
-        let origin = Self { address, seen: seen.clone(), connections: connections.clone() };
+        let closed = Arc::new(AtomicUsize::new(0));
+        let origin =
+            Self { address, seen: seen.clone(), connections: connections.clone(), closed: closed.clone() };
         // The thread ends with the test process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;
                 let _ = stream.set_nodelay(true);
-                let (talk, seen) = (talk.clone(), seen.clone());
+                let (talk, seen, closed) = (talk.clone(), seen.clone(), closed.clone());
                 let mut peer = Peer { stream, connection, ahead: Vec::new(), seen };
-                std::thread::spawn(move || talk(&mut peer));
+                std::thread::spawn(move || {
+                    talk(&mut peer);
+                    closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         origin
