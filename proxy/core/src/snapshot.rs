@@ -5,7 +5,7 @@ mod describe;
 mod plan;
 
 pub use describe::{BackendView, EndpointView, HostView, LimitsView, ObjectView, PathView, SnapshotView};
-pub(crate) use plan::{KeyPlan, Plan, Planned, Scope};
+pub(crate) use plan::{KeyPlan, Label, Plan, Planned, Scope};
 
 use crate::account::ObjectCounters;
 use crate::backend::Backend;

@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::policy::Mode;
 use crate::ticket::Ticket;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// What becomes of a request.
 #[must_use]
@@ -36,7 +37,7 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitFields {
     /// Value of `RateLimit-Policy`, e.g. `"per-second";q=5;w=1`.
-    pub policy: String,
+    pub policy: Arc<str>,
     /// Value of `RateLimit`, e.g. `"per-second";r=0;t=1`.
     pub state: String,
 }

@@ -153,6 +153,11 @@ impl AccessLog {
         }
     }
 
+    /// Whether lines go anywhere. When not, nobody needs to make them.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes the line of a request.
     pub fn write(&self, wall: WallTime, entry: &Entry<'_>) {
         self.put(wall, |line| line.request(entry));

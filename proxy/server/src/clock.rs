@@ -92,7 +92,13 @@ impl Dates {
         &self.rfc3339
     }
 
-    fn turn_to(&mut self, wall: WallTime) {
+    /// The value of a `Date` field at the time turned to last.
+    pub fn http_now(&self) -> &[u8; HTTP_DATE_LEN] {
+        &self.http
+    }
+
+    /// Makes the texts of another time, if the second is another.
+    pub fn turn_to(&mut self, wall: WallTime) {
         if self.second == wall.as_seconds() {
             return;
         }

@@ -3,6 +3,7 @@
 use crate::access_log::{Answer, Entry, Lane};
 use crate::buffers;
 use crate::clock::Dates;
+use crate::deadline;
 use crate::request_id::{RequestId, RequestIds};
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
 use crate::shared::Shared;
@@ -16,6 +17,7 @@ use weir_core::identity::Client;
 use weir_core::policy::Policy;
 use weir_core::ticket::Ticket;
 use weir_core::verdict::{Refusal, Verdict};
+use weir_limits::Instant;
 
 /// A request from its verdict to its log line. Dropped before [`end`](Self::end), it counts as aborted by its client:
 /// what happens when its connection's task is cut short.
@@ -23,6 +25,7 @@ pub struct Exchange {
     shared: Arc<Shared>,
     held: Held,
     asked: Asked,
+    began: Instant,
     client: Client,
     accept: Accept,
     id: Option<RequestId>,
@@ -43,6 +46,15 @@ struct Asked {
     method: usize,
     host: usize,
     lane: Lane,
+}
+
+/// What is kept of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// What an answer of ours depends on.
+    Method,
+    /// What the log tells.
+    All,
 }
 
 impl fmt::Debug for Exchange {
@@ -75,7 +87,8 @@ impl Exchange {
         Box::new(Self {
             shared: shared.clone(),
             held,
-            asked: Asked::of(facts, lane),
+            asked: Asked::of(facts, lane, if shared.log.is_on() { Keep::All } else { Keep::Method }),
+            began: now,
             client,
             accept,
             id,
@@ -103,6 +116,11 @@ impl Exchange {
     /// Where it goes and how, if it was admitted.
     pub fn route(&self) -> Option<(&Arc<Backend>, &Policy)> {
         self.ticket().map(|ticket| (ticket.backend(), ticket.policy()))
+    }
+
+    /// When it was admitted or refused.
+    pub fn began(&self) -> Instant {
+        self.began
     }
 
     /// Who asks.
@@ -227,7 +245,10 @@ impl Exchange {
         self.log(&account, now);
     }
 
-    fn log(&self, account: &Account, now: weir_limits::Instant) {
+    fn log(&self, account: &Account, now: Instant) {
+        if !self.shared.log.is_on() {
+            return;
+        }
         let entry = Entry {
             account,
             outcome: &self.outcome,
@@ -254,15 +275,15 @@ impl Drop for Exchange {
 }
 
 impl Asked {
-    fn of(facts: &Facts<'_>, lane: Lane) -> Self {
+    fn of(facts: &Facts<'_>, lane: Lane, keep: Keep) -> Self {
         let mut text = buffers::take_text();
         let mut put = |part: &[u8], most: usize| {
             text.extend_from_slice(part.get(..most).unwrap_or(part));
             text.len()
         };
         let method = put(facts.method.as_bytes(), MOST_METHOD);
-        let host = put(facts.host, MOST_HOST);
-        put(facts.path, MOST_PATH);
+        let host = put(facts.host, if keep == Keep::All { MOST_HOST } else { 0 });
+        put(facts.path, if keep == Keep::All { MOST_PATH } else { 0 });
         Self { text, method, host, lane }
     }
 
@@ -281,7 +302,15 @@ impl Asked {
 
 /// The date that goes with responses made now.
 pub fn with_date<T>(shared: &Shared, use_date: impl FnOnce(&[u8]) -> T) -> T {
-    DATES.with_borrow_mut(|dates| use_date(dates.http(shared.clock.wall())))
+    DATES.with_borrow_mut(|(read_at, dates)| {
+        // A date has whole seconds: one reading of the clock a tick is enough.
+        let tick = deadline::tick();
+        if *read_at != Some(tick) {
+            *read_at = Some(tick);
+            dates.turn_to(shared.clock.wall());
+        }
+        use_date(dates.http_now())
+    })
 }
 
 /// Most bytes of a method, a host and a path that are kept for the log.
@@ -291,5 +320,5 @@ const MOST_PATH: usize = 1024;
 
 thread_local! {
     static IDS: RefCell<RequestIds> = RefCell::new(RequestIds::new());
-    static DATES: RefCell<Dates> = RefCell::new(Dates::new());
+    static DATES: RefCell<(Option<u64>, Dates)> = RefCell::new((None, Dates::new()));
 }

@@ -146,12 +146,6 @@ impl<'a> Response<'a> {
 
     /// Calls `put` with each header field except `Connection`, which belongs to the one hop.
     pub fn for_each_header(&self, mut put: impl FnMut(&'static str, &[u8])) {
-        // A value with a byte that could end a line is left out, wherever it may have come from.
-        let mut put = |name, value: &[u8]| {
-            if is_field_value(value) {
-                put(name, value);
-            }
-        };
         let mut digits = itoa::Buffer::new();
         if !self.ask.date.is_empty() {
             put("Date", self.ask.date);
@@ -163,15 +157,21 @@ impl<'a> Response<'a> {
         if let Some(seconds) = self.retry_after {
             put("Retry-After", digits.format(seconds.get()).as_bytes());
         }
+        // What is not of our own making is looked at: a value with a byte that could end a line is left out.
+        let mut put_checked = |name, value: &[u8]| {
+            if is_field_value(value) {
+                put(name, value);
+            }
+        };
         if let Some(fields) = self.rate_limit {
-            put("RateLimit-Policy", fields.policy.as_bytes());
-            put("RateLimit", fields.state.as_bytes());
+            put_checked("RateLimit-Policy", fields.policy.as_bytes());
+            put_checked("RateLimit", fields.state.as_bytes());
         }
         if let Some(methods) = self.allow {
-            put("Allow", methods.as_bytes());
+            put_checked("Allow", methods.as_bytes());
         }
         if let Some(id) = self.ask.request_id {
-            put("X-Request-ID", id.as_bytes());
+            put_checked("X-Request-ID", id.as_bytes());
         }
     }
 

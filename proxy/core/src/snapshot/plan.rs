@@ -12,6 +12,7 @@ use crate::verdict::rule;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::sync::Arc;
 use std::time::Duration;
 use weir_limits::{Quota, QuotaError, Rule, Seed, Window};
 
@@ -58,7 +59,7 @@ impl Plan {
             headers: LimitHeaders::Refused,
             object: Scope {
                 charges: Vec::new(),
-                policy_field: String::new(),
+                policy_field: Arc::default(),
                 body: BodyRule { max: BodyLimit::Bytes(0), rule: rule::BODY, mode: Mode::Enforce },
             },
             overrides: Prefixes::new(Vec::new()),
@@ -85,7 +86,7 @@ pub(crate) struct Scope {
     pub(crate) charges: Vec<Planned>,
     /// Value of `RateLimit-Policy`: one item for each window; empty if there is none. `q` is the limit of a window, `w`
     /// its length in seconds, rounded up.
-    pub(crate) policy_field: String,
+    pub(crate) policy_field: Arc<str>,
     pub(crate) body: BodyRule,
 }
 
@@ -288,7 +289,7 @@ impl Maker<'_> {
             Some(max) => BodyRule { max, rule: rule::OVERRIDES, mode },
             None => BodyRule { max: self.policy.body.max, rule: rule::BODY, mode },
         };
-        let policy_field = policy_field(&charges);
+        let policy_field = policy_field(&charges).into();
         Ok(Scope { charges, policy_field, body })
     }
 

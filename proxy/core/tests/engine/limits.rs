@@ -94,7 +94,7 @@ fn a_refusal_says_when_to_come_back_and_what_the_policy_is() {
     assert_eq!((refusal.status, refusal.reason), (429, Reason::Rate));
     assert_eq!(refusal.retry_after.unwrap().get(), 1, "rounded up, never 0");
     let expect = RateLimitFields {
-        policy: r#""second";q=5;w=1, "day";q=1000;w=86400, "600s";q=300;w=600"#.to_owned(),
+        policy: r#""second";q=5;w=1, "day";q=1000;w=86400, "600s";q=300;w=600"#.into(),
         state: r#""second";r=0;t=1, "day";r=4975, "600s";r=1475"#.to_owned(),
     };
     assert_eq!(refusal.rate_limit, Some(expect));
@@ -328,7 +328,7 @@ fn an_override_replaces_the_number_and_the_longest_path_is_used() {
     assert_eq!(get("/x/../api/%62ulk/1").burst(&engine, at(0.0)), 0, "canonical");
     let refusal = get("/api").stop(&engine, at(0.0));
     assert_eq!(refusal.account.hit.unwrap().rule, "limit-overrides");
-    assert_eq!(refusal.rate_limit.unwrap().policy, r#""second";q=2;w=1"#);
+    assert_eq!(&*refusal.rate_limit.unwrap().policy, r#""second";q=2;w=1"#);
 }
 
 #[test]

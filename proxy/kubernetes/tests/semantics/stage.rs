@@ -307,7 +307,7 @@ impl Answer {
 
 fn fields(rate_limit: Option<&RateLimitFields>) -> Vec<(&'static str, String)> {
     let Some(fields) = rate_limit else { return Vec::new() };
-    vec![("RateLimit-Policy", fields.policy.clone()), ("RateLimit", fields.state.clone())]
+    vec![("RateLimit-Policy", fields.policy.to_string()), ("RateLimit", fields.state.clone())]
 }
 
 fn profile(name: &str) -> Profile {

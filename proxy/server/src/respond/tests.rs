@@ -122,7 +122,7 @@ fn refusal(reason: Reason, status: u16, hit: Option<RuleHit>) -> Refusal {
 fn a_refusal_says_which_rule_when_to_come_back_and_what_the_policy_is() {
     let hit = RuleHit { rule: "limit-rpm", reason: Reason::Rate, mode: Mode::Enforce };
     let fields = RateLimitFields {
-        policy: r#""second";q=5;w=1, "minute";q=60;w=60"#.to_owned(),
+        policy: r#""second";q=5;w=1, "minute";q=60;w=60"#.into(),
         state: r#""second";r=4;t=1, "minute";r=0;t=7"#.to_owned(),
     };
     let refusal = Refusal {
@@ -178,7 +178,7 @@ fn a_refused_method_names_the_allowed_ones() {
 #[test]
 fn a_value_that_could_end_its_line_is_left_out() {
     let bad = "GET\r\nX-Injected: yes".to_owned();
-    let fields = RateLimitFields { policy: bad.clone(), state: format!("\"{bad}\";r=0") };
+    let fields = RateLimitFields { policy: bad.as_str().into(), state: format!("\"{bad}\";r=0") };
     let refusal =
         Refusal { allow: Some(bad), rate_limit: Some(fields), ..refusal(Reason::Method, 405, None) };
     let text = text(&Response::refusal(&refusal, ask(Accept::Json)));

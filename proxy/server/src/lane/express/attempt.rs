@@ -37,6 +37,7 @@ pub(super) enum Failure {
 
 /// Sends the first `request` bytes of `conn.input` to an endpoint and reads the head of its response, on other
 /// endpoints too where the policy says so. `told` becomes what the last endpoint did.
+/// `began` is when the request was ready.
 ///
 /// # Errors
 /// [`Failure`].
@@ -44,6 +45,7 @@ pub(super) async fn run(
     conn: &mut Conn,
     request: usize,
     method: Method,
+    began: Instant,
     exchange: &Exchange,
     told: &mut Option<UpstreamOutcome>,
     shared: &Shared,
@@ -51,10 +53,10 @@ pub(super) async fn run(
     let Some(ticket) = exchange.ticket() else { return Err(Failure::Origin(GatewayError::Internal)) };
     let origin = &ticket.policy().origin;
     let next = &origin.next;
-    let began = shared.clock.now();
+    // The clock is read once per try: when it ends, and the next one begins.
+    let mut now = began;
     let mut tried: Vec<SocketAddr> = Vec::new();
     loop {
-        let now = shared.clock.now();
         let Ok(pick) = ticket.pick(now, fastrand::u64(..), &tried) else {
             return Err(Failure::Origin(GatewayError::NoEndpoint));
         };
@@ -62,14 +64,16 @@ pub(super) async fn run(
         let mut attempt = Attempt { conn: &mut *conn, request, method, origin, shared };
         let ended = attempt.on(pick).await;
         let tries = tried.len() as u32 + 1;
+        let ended_at = shared.clock.now();
         let mut upstream = UpstreamOutcome {
             address,
             tries,
             status: 0,
-            latency: shared.clock.now().saturating_since(now),
+            latency: ended_at.saturating_since(now),
             result: UpstreamResult::Respond,
         };
-        let may_repeat = may_repeat(next, method, tries, began, shared.clock.now());
+        now = ended_at;
+        let may_repeat = may_repeat(next, method, tries, began, now);
         match ended {
             Ok(response) => {
                 upstream.status = response.head.status;
@@ -97,7 +101,7 @@ pub(super) async fn run(
                     _ => next.on_error,
                 };
                 // What was never sent can be sent elsewhere, whatever its method.
-                let repeatable = may_repeat || (!sent && within(next, tries, began, shared.clock.now()));
+                let repeatable = may_repeat || (!sent && within(next, tries, began, now));
                 if listed && repeatable && has_other(ticket, &tried, address) {
                     tried.push(address);
                     continue;

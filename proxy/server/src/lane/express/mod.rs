@@ -18,6 +18,7 @@ use attempt::Failure;
 use weir_core::account::End;
 use weir_core::facts::Headers;
 use weir_core::policy::{Settings, TrustMode};
+use weir_limits::Instant;
 
 /// What becomes of the connection after a request.
 #[derive(Debug)]
@@ -56,8 +57,8 @@ pub async fn serve(
     mut exchange: Box<Exchange>,
     shared: &Shared,
 ) -> After {
-    match receive_body(conn, head, shared).await {
-        Ok(()) => {}
+    let ready = match receive_body(conn, head, &exchange, shared).await {
+        Ok(ready) => ready,
         Err(Stop::Late) => {
             let _ = answer(conn, GatewayError::RequestTimeout, Then::Close, &mut exchange, shared).await;
             exchange.end(End::ClientAbort);
@@ -67,7 +68,7 @@ pub async fn serve(
             exchange.end(End::ClientAbort);
             return After::Close;
         }
-    }
+    };
     let Some(request) = rewrite(conn, head, &exchange, shared) else {
         return After::Defer(exchange);
     };
@@ -75,7 +76,7 @@ pub async fn serve(
     let then = if close { Then::Close } else { Then::Keep };
     exchange.outcome.bytes_in = head.total() as u64;
     let mut upstream = None;
-    let response = attempt::run(conn, request, head.method, &exchange, &mut upstream, shared).await;
+    let response = attempt::run(conn, request, head.method, ready, &exchange, &mut upstream, shared).await;
     exchange.outcome.upstream = upstream;
     match response {
         Ok(response) => {
@@ -110,13 +111,21 @@ async fn answer(
     sent
 }
 
-/// Reads the rest of the body, which fits the buffer.
-async fn receive_body(conn: &mut Conn, head: &RequestHead, shared: &Shared) -> Result<(), Stop> {
+/// Reads the rest of the body, which fits the buffer. Returns when it was complete.
+async fn receive_body(
+    conn: &mut Conn,
+    head: &RequestHead,
+    exchange: &Exchange,
+    shared: &Shared,
+) -> Result<Instant, Stop> {
+    if conn.data().len() >= head.total() {
+        return Ok(exchange.began());
+    }
     while conn.data().len() < head.total() {
         conn.deadline.set(shared.timeouts.body);
         conn.fill().await?;
     }
-    Ok(())
+    Ok(shared.clock.now())
 }
 
 /// Makes of the client's head the one for the origin, in place. Returns the bytes of head and body; `None` when the
