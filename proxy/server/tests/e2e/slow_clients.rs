@@ -1,0 +1,223 @@
+//! Clients that take their time, and clients that want two parties to read one request in two ways.
+
+use crate::support::{Client, LANES, Lane, Origin, PATIENCE, Weir, ingress};
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+fn start(lane: Lane, origin: &Origin, flags: &[&str]) -> Weir {
+    lane.start(&ingress("web", "", origin.address, &[]), flags)
+}
+
+/// Sends `bytes` one at a time, each when nothing has come back for a moment. Returns what came back.
+fn dribble(client: &Client, mut bytes: impl Iterator<Item = u8>) -> String {
+    let mut stream = client.stream();
+    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let (mut got, mut block, began) = (Vec::new(), [0; 4096], Instant::now());
+    while began.elapsed() < PATIENCE {
+        match stream.read(&mut block) {
+            Ok(0) => return String::from_utf8_lossy(&got).into_owned(),
+            Ok(n) => got.extend_from_slice(&block[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if let Some(byte) = bytes.next() {
+                    let _ = std::io::Write::write_all(&mut stream, &[byte]);
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the connection stays")
+}
+
+#[test]
+fn a_head_that_dribbles_ends_at_its_deadline() {
+    for lane in LANES {
+        let origin = Origin::echo();
+        let weir = start(lane, &origin, &["--head-timeout", "500ms"]);
+        let client = Client::connect(weir.http);
+        let began = Instant::now();
+        let endless =
+            b"GET / HTTP/1.1\r\nHost: a.test\r\nX-A: ".iter().copied().chain(std::iter::repeat(b'a'));
+        let answer = dribble(&client, endless);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{lane:?}: {answer}");
+        assert!(began.elapsed() >= Duration::from_millis(490));
+        assert!(origin.seen().is_empty());
+    }
+}
+
+#[test]
+fn a_body_that_stops_ends_at_its_deadline() {
+    for lane in LANES {
+        for (framing, part) in [
+            ("Content-Length: 100", "short"),
+            ("Content-Length: 100000", "short"),
+            ("Transfer-Encoding: chunked", "5\r\nshort\r\n"),
+        ] {
+            let origin = Origin::echo();
+            let weir = start(lane, &origin, &["--body-timeout", "300ms"]);
+            let mut client = Client::connect(weir.http);
+            client.send(format!("POST / HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n{part}"));
+            let answer = String::from_utf8(client.rest().unwrap()).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{lane:?}, {framing}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn an_idle_connection_closes_without_a_word() {
+    for lane in LANES {
+        let origin = Origin::echo();
+        let weir = start(lane, &origin, &["--idle-timeout", "300ms"]);
+        let mut once = Client::connect(weir.http);
+        assert_eq!(once.get("a.test", "/").status, 200);
+        assert!(once.is_closed(), "{lane:?}");
+    }
+}
+
+#[test]
+fn idle_connections_cost_little_memory() {
+    const MANY: usize = 2_000;
+    for lane in LANES {
+        let origin = Origin::echo();
+        let weir = start(lane, &origin, &[]);
+        // What is there for the first connections is there for all.
+        let mut clients: Vec<Client> = (0..50).map(|_| Client::connect(weir.http)).collect();
+        let ask = |client: &mut Client| assert_eq!(client.get("a.test", "/").status, 200);
+        clients.iter_mut().for_each(ask);
+        let before = weir.resident();
+        for _ in 0..MANY {
+            let mut client = Client::connect(weir.http);
+            ask(&mut client);
+            clients.push(client);
+        }
+        let each = weir.resident().saturating_sub(before) / MANY as u64;
+        println!("{lane:?}: an idle connection takes {each} bytes");
+        let most = if cfg!(debug_assertions) { 16 * 1024 } else { 6 * 1024 };
+        assert!(each < most, "{lane:?}: {each}");
+        clients.iter_mut().rev().take(10).for_each(ask);
+    }
+}
+
+/// What is made of an ambiguous request.
+enum Made {
+    /// It is refused and the connection closed.
+    Refused(u16),
+    /// It has one reading, and what follows is the next request.
+    Served,
+}
+use Made::{Refused, Served};
+
+const MARKER: &str = "GET /marker HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+
+/// Requests in which one party could see another end than the next. `@` is the beginning of a plain POST.
+const AMBIGUOUS: &[(&str, Made)] = &[
+    ("@Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n", Refused(501)),
+    ("@Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", Refused(501)),
+    ("@Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@ Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@X: y\0\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0\r\nContent-Length: 70\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0, 0\r\n\r\n", Refused(400)),
+    ("@Content-Length: +0\r\n\r\n", Refused(400)),
+    ("@Content-Length: -1\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0x0\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0 0\r\n\r\n", Refused(400)),
+    ("@Content-Length:\r\n\r\n", Refused(400)),
+    ("@Content-Length: 18446744073709551616\r\n\r\n", Refused(400)),
+    ("@Content-Length : 0\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0\n\r\n", Refused(400)),
+    ("@Content-Length: 0\r\n\n", Refused(400)),
+    ("@Content-Length: 0\r\nHost: b.test\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("@Connection: Content-Length\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\n\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\n\r\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0;a\rb\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0;a\nb\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n+0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0 1\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n", Refused(400)),
+    ("GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET / HTTP/1.1\r\n\r\n", Refused(400)),
+    ("GET / HTTP/1.1\r\nHost: a.test b.test\r\n\r\n", Refused(400)),
+    ("GET / HTTP/1.1\r\nHost: a.test/x\r\n\r\n", Refused(400)),
+    ("GET / HTTP/1.1\r\nHost: x@a.test\r\n\r\n", Refused(400)),
+    ("GET /\0 HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET / x HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET  / HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET / HTTP/1.1\nHost: a.test\n\n", Refused(400)),
+    ("POST / HTTP/1.0\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("GET /\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", Served),
+    ("@Transfer-Encoding:\tchunked \r\n\r\n0\r\n\r\n", Served),
+    ("@Transfer-Encoding: chunked\r\n\r\n0;a=b\r\nX: y\r\n\r\n", Served),
+    ("@Transfer_Encoding: chunked\r\nContent-Length: 0\r\n\r\n", Served),
+    ("@X-Content-Length: 70\r\nContent_Length: 70\r\nContent-Length: 000\r\n\r\n", Served),
+    ("GET http://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", Served),
+];
+
+#[test]
+fn ambiguous_requests_smuggle_nothing() {
+    let mut wrong = Vec::new();
+    for lane in LANES {
+        let origin = Origin::echo();
+        let weir = start(lane, &origin, &["--head-timeout", "2s", "--body-timeout", "2s"]);
+        for (request, made) in AMBIGUOUS {
+            let before = origin.seen().len();
+            let mut client = Client::connect(weir.http);
+            let request = request.replace('@', "POST / HTTP/1.1\r\nHost: a.test\r\n");
+            // A user is no beginning of a request.
+            let request = request.replace("xPOST / HTTP/1.1\r\nHost: a.test\r\na.test", "x@a.test");
+            client.send(format!("{request}{MARKER}"));
+            let answers = String::from_utf8_lossy(&client.rest().unwrap_or_default()).into_owned();
+            let statuses: Vec<&str> = answers
+                .split("HTTP/1.1 ")
+                .skip(1)
+                .map(|answer| answer.get(..3).unwrap_or_default())
+                .collect();
+            let seen = origin.seen().split_off(before);
+            let marker = seen.iter().filter(|request| request.target == "/marker").count();
+            let plain = seen.iter().all(|request| is_plain(&request.raw));
+            let good = match made {
+                Refused(status) => statuses == [status.to_string().as_str()] && marker == 0,
+                Served => statuses == ["200", "200"] && marker == 1 && seen.len() == 2,
+            };
+            if !good || !plain {
+                wrong.push(format!("{lane:?}, {request:?}: {statuses:?}, marker {marker}, plain {plain}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// Whether every parser reads this head alike.
+fn is_plain(head: &str) -> bool {
+    let lines: Vec<&str> = head.split("\r\n").collect();
+    let count = |name: &str| {
+        lines
+            .iter()
+            .filter(|line| line.split(':').next().unwrap_or_default().eq_ignore_ascii_case(name))
+            .count()
+    };
+    lines.iter().all(|line| !line.contains(['\r', '\n', '\0']) && !line.starts_with([' ', '\t']))
+        && count("host") == 1
+        && count("content-length") + count("transfer-encoding") <= 1
+}
