@@ -51,7 +51,13 @@ impl Ticket {
     /// the last bytes of its response, which are here. A client that waits for its answers never finds its own place
     /// taken then.
     pub fn release(&mut self) {
-        self.grant = None;
+        drop(self.take_places());
+    }
+
+    /// Takes the places in flight out, for whoever knows better when the response ends; they are given back when the
+    /// result is dropped.
+    pub fn take_places(&mut self) -> Option<Grant> {
+        self.grant.take()
     }
 
     /// The body turned out to be too large while it was streaming: what to answer, if no response has begun.

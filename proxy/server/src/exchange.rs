@@ -17,7 +17,7 @@ use weir_core::identity::Client;
 use weir_core::policy::Policy;
 use weir_core::ticket::Ticket;
 use weir_core::verdict::{Refusal, Verdict};
-use weir_limits::Instant;
+use weir_limits::{Grant, Instant};
 
 /// A request from its verdict to its log line. Dropped before [`end`](Self::end), it counts as aborted by its client:
 /// what happens when its connection's task is cut short.
@@ -161,6 +161,14 @@ impl Exchange {
     pub fn release(&mut self) {
         if let Held::Forward(ticket) = &mut self.held {
             ticket.release();
+        }
+    }
+
+    /// Its places in flight, for whoever sends the response; see [`Ticket::take_places`].
+    pub fn take_places(&mut self) -> Option<Grant> {
+        match &mut self.held {
+            Held::Forward(ticket) => ticket.take_places(),
+            _ => None,
         }
     }
 

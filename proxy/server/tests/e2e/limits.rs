@@ -313,14 +313,17 @@ fn a_client_that_waits_for_its_answers_has_one_request_in_flight() {
         "/large" => Reaction::ok(vec![b'x'; 60_000]),
         _ => Reaction::ok("small"),
     });
-    let weir = Weir::start(&ingress("one", "one.example", origin.address, &[("limit-connections", "1")]));
-    let mut kept = Client::connect(weir.http);
-    for _ in 0..200 {
-        assert_eq!(kept.get("one.example", "/").status, 200);
-    }
-    // Connections to any worker: the one that has just answered may still be about to note that.
-    for path in ["/", "/large"] {
-        let refused = (0..300).filter(|_| get(weir.http, "one.example", path).status != 200).count();
-        assert_eq!(refused, 0, "{path}");
+    let manifests = ingress("one", "one.example", origin.address, &[("limit-connections", "1")]);
+    for lane in ["auto", "pingora"] {
+        let weir = Weir::start_with(&manifests, &["--lane", lane]);
+        let mut kept = Client::connect(weir.http);
+        for _ in 0..200 {
+            assert_eq!(kept.get("one.example", "/").status, 200);
+        }
+        // Connections to any worker: the one that has just answered may still be about to note that.
+        for path in ["/", "/large"] {
+            let refused = (0..300).filter(|_| get(weir.http, "one.example", path).status != 200).count();
+            assert_eq!(refused, 0, "{path} through {lane}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use weir_core::account::{End, UpstreamOutcome};
 use weir_core::backend::{Backend, Pick};
 use weir_core::policy::{Mode, Origin};
+use weir_limits::Grant;
 
 /// What forwarding a request takes. Plain data, made when it was admitted.
 #[derive(Debug)]
@@ -157,6 +158,7 @@ pub(crate) struct Flight {
     upgraded: AtomicBool,
     story: Mutex<Story>,
     returned: Mutex<Option<Returned>>,
+    places: Mutex<Option<Grant>>,
 }
 
 impl Flight {
@@ -172,7 +174,18 @@ impl Flight {
             upgraded: AtomicBool::new(false),
             story: Mutex::default(),
             returned: Mutex::new(None),
+            places: Mutex::default(),
         })
+    }
+
+    /// Keeps the places of the request until its response ends.
+    pub(crate) fn hold(&self, places: Option<Grant>) {
+        *self.places.lock() = places;
+    }
+
+    /// The last bytes of the response are about to be sent: a client that has them may come back at once.
+    pub(crate) fn release(&self) {
+        drop(self.places.lock().take());
     }
 
     /// Monotonic time, for endpoints.

@@ -174,6 +174,20 @@ impl ProxyHttp for Gate {
         edit_response(response, &flight.plan)
     }
 
+    fn response_body_filter(
+        &self,
+        session: &mut Session,
+        _: &mut Option<Bytes>,
+        end: bool,
+        way: &mut Way,
+    ) -> Result<Option<Duration>> {
+        // An upgraded connection goes on in the other direction.
+        if end && !session.was_upgraded() {
+            way.flight()?.release();
+        }
+        Ok(None)
+    }
+
     async fn connected_to_upstream(
         &self,
         _: &mut Session,

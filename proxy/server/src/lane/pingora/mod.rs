@@ -74,8 +74,11 @@ impl PingoraLane {
         }
         let before = received.len().min(ready.head) as u64;
         let flight = Flight::new(ready.plan, ready.backend, self.shared.clock);
+        flight.hold(exchange.take_places());
         let landed =
             self.forwarder.forward(tcp, received, ready.head, ready.target, ready.body, &flight).await;
+        // Whatever is answered now is short.
+        flight.release();
         let story = flight.take_story();
         if story.over_observed_limit {
             exchange.observe_body();
