@@ -206,7 +206,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn class_default(&mut self, row: &Row<Policy>) {
         let Some((key, value)) = self.written(row) else { return };
-        match row.read(&mut self.settings.defaults, value) {
+        match row.read_under(self.settings.profile, &mut self.settings.defaults, value) {
             Ok(note) => self.note(key, value, note),
             Err(invalid) if row.on_invalid == OnInvalid::Default => {
                 let instead = report::in_force(row.print(&self.settings.defaults));

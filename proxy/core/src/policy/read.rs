@@ -138,7 +138,7 @@ impl Reader<'_> {
             let message = format!("{} is set too and is the one that is read; remove one of them.", best.key);
             self.find(other, Severity::Warn, "shadowed", message);
         }
-        match row.read(&mut self.policy, best.value) {
+        match row.read_under(self.settings.profile, &mut self.policy, best.value) {
             Ok(None) => {}
             Ok(Some(note)) => self.find(best, Severity::Warn, "note", report::sentence(&note)),
             Err(invalid) => self.invalid(row, best, &invalid),

@@ -1,5 +1,6 @@
 //! What a table of annotations or ConfigMap keys is made of.
 
+use super::Profile;
 use super::value::{self, Invalid, Lines, Note};
 
 /// One name, and everything there is to say about it.
@@ -39,6 +40,15 @@ impl<T> Row<T> {
     pub fn read(&self, target: &mut T, text: &str) -> Result<Note, Invalid> {
         value::check(text, self.field.lines)?;
         (self.field.read)(target, text)
+    }
+
+    /// As [`read`](Self::read), under a profile: weir takes no negative number for "off" where a protection is meant.
+    pub(super) fn read_under(&self, profile: Profile, target: &mut T, text: &str) -> Result<Note, Invalid> {
+        let protects = self.on_invalid != OnInvalid::Default;
+        if protects && profile == Profile::Weir && text.trim_start().starts_with('-') {
+            return Err(Invalid::Range);
+        }
+        self.read(target, text)
     }
 
     /// The text of what is in force; `None` if nothing is.

@@ -18,7 +18,7 @@ pub async fn run(engine: Arc<Engine>) {
             return;
         }
     };
-    let mut due: HashMap<String, Instant> = HashMap::new();
+    let mut due: HashMap<String, Last> = HashMap::new();
     let mut ticks = tokio::time::interval(LOOK);
     loop {
         ticks.tick().await;
@@ -29,7 +29,9 @@ pub async fn run(engine: Arc<Engine>) {
         let now = now();
         for backend in &external {
             let Some((host, port)) = backend.external() else { continue };
-            if due.get(host).is_some_and(|due| *due > now) && !backend.addresses().is_empty() {
+            // A backend without addresses is a new one, unless its name could not be resolved just now.
+            let is_new = |last: &Last| last.found && backend.addresses().is_empty();
+            if due.get(host).is_some_and(|last| last.due > now && !is_new(last)) {
                 continue;
             }
             if looking.len() < MOST_AT_ONCE {
@@ -39,22 +41,29 @@ pub async fn run(engine: Arc<Engine>) {
         due.retain(|host, _| {
             external.iter().any(|backend| backend.external().is_some_and(|(h, _)| h == host))
         });
-        while let Some(Ok((host, fresh_for))) = looking.join_next().await {
-            due.insert(host, now + fresh_for);
+        while let Some(Ok((host, found))) = looking.join_next().await {
+            let fresh_for = found.unwrap_or(AFTER_FAILURE);
+            due.insert(host, Last { due: now + fresh_for, found: found.is_some() });
         }
     }
 }
 
-/// Looks one name up. What was known stays in force when that fails.
+/// What came of looking a name up.
+struct Last {
+    due: Instant,
+    found: bool,
+}
+
+/// Looks one name up, and says for how long the answer is good. What was known stays in force when there is none.
 async fn look_up(
     resolver: TokioResolver,
     backend: Arc<Backend>,
     host: String,
     port: u16,
-) -> (String, Duration) {
+) -> (String, Option<Duration>) {
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         backend.set_addresses(&[SocketAddr::new(address, port)]);
-        return (host, LONGEST);
+        return (host, Some(LONGEST));
     }
     // The final dot keeps search domains out: an external name is complete (RFC 1123 name in the Service).
     let name = format!("{}.", host.trim_end_matches('.'));
@@ -65,15 +74,15 @@ async fn look_up(
             addresses.sort_unstable();
             addresses.truncate(MOST_ADDRESSES);
             backend.set_addresses(&addresses);
-            found.valid_until().saturating_duration_since(now()).clamp(SHORTEST, LONGEST)
+            Some(found.valid_until().saturating_duration_since(now()).clamp(SHORTEST, LONGEST))
         }
         Ok(Err(error)) => {
             tracing::warn!(name = %host, %error, "an external name cannot be resolved");
-            AFTER_FAILURE
+            None
         }
         Err(_) => {
             tracing::warn!(name = %host, "an external name is not resolved in time");
-            AFTER_FAILURE
+            None
         }
     };
     (host, fresh_for)

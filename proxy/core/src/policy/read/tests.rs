@@ -115,12 +115,16 @@ fn a_broken_class_default_refuses_who_has_no_value_of_its_own() {
 }
 
 #[test]
-fn negative_and_zero_limits_are_off() {
+fn a_zero_limit_is_off_and_a_negative_one_only_for_ingress_nginx() {
     for name in ["limit-rps", "limit-rpm", "limit-connections"] {
-        let (policy, findings) = read_pairs(&[(name, "-5")]);
-        assert_eq!(policy, Policy::default());
-        assert_eq!(outline(&findings), [(name, Severity::Warn, "note")]);
         assert_eq!(read_pairs(&[(name, "0")]), (Policy::default(), vec![]));
+        let (policy, findings) = read_pairs(&[(name, "-5")]);
+        assert!(policy.refuse_all.is_some(), "nonsense opens no gate");
+        assert_eq!(outline(&findings), [(name, Severity::Fail, "invalid-value")]);
+        let parity = Settings::of(crate::policy::Profile::IngressNginx);
+        let (policy, findings) = read_with(&parity, &[(name, "-5")]);
+        assert_eq!(policy, parity.defaults);
+        assert_eq!(outline(&findings), [(name, Severity::Warn, "note")]);
     }
 }
 
