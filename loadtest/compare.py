@@ -57,7 +57,8 @@ def compare(settings):
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         ports = free_ports(4)
         plan = proxies.Plan(directory, settings.origin_port or ports[0], settings.proxy_cpu, settings.load_cpus,
-                            settings.idle_connections + SPARE_FILES, settings.access_log)
+                            settings.idle_connections + SPARE_FILES, settings.access_log,
+                            settings.nginx_error_log)
         origin = proxies.Origin(plan)
         stack.enter_context(origin.process)
         origin.wait()
@@ -117,6 +118,7 @@ def facts_of(settings, contestants):
         "load average at the end": " ".join(f"{x:.2f}" for x in os.getloadavg()),
         "rounds": f"{settings.rounds} of {settings.seconds} s, interleaved; median (least–greatest)",
         "access log": "to a file" if settings.access_log else "off",
+        "error log of nginx": settings.nginx_error_log,
     }
 
 
@@ -136,6 +138,8 @@ def arguments():
         help=f"default 5000, or {IDLE_CONNECTIONS_FEW} if the limit of open files asks for it")
     add("--proxy-cpu", type=within(0, 4095), metavar="CPU", help="default: the first core that may be used")
     add("--load-cpus", type=cpu_list, metavar="CPU,...", help="default: the second")
+    add("--nginx-error-log", metavar="LEVEL", default="error",
+        help="level of nginx's error log (default error, as nginx is shipped: a line for each refusal; crit: none)")
     add("--access-log", action="store_true", help="nginx and HAProxy log every request to a file; for weir say so with --weir-arg")
     add("--origin-port", type=within(1, 65535), metavar="PORT", help="default: any free one")
     add("--json", type=Path, metavar="FILE", help="all rounds, with what wrk and the origin counted")

@@ -79,7 +79,7 @@ class Running(Proxy):
 
 def nginx(plan, port):
     log = f"{plan.directory}/nginx-access.log json buffer=64k flush=1s" if plan.access_log else "off"
-    path = plan.write("nginx.conf", "nginx.conf", PORT=port, NGINX_ACCESS_LOG=log)
+    path = plan.write("nginx.conf", "nginx.conf", PORT=port, NGINX_ACCESS_LOG=log, NGINX_ERROR_LOG=plan.nginx_error_log)
     return Proxy("nginx", port, plan, nginx_argv(plan, path, "nginx"))
 
 
@@ -107,13 +107,14 @@ def nginx_argv(plan, path, name):
 class Plan:
     """Where files go, who runs on which core, and how templates of `peers/` are filled."""
 
-    def __init__(self, directory, origin_port, proxy_cpu, load_cpus, connections, access_log):
+    def __init__(self, directory, origin_port, proxy_cpu, load_cpus, connections, access_log, nginx_error_log="error"):
         self.directory = Path(directory)
         self.origin_port = origin_port
         self.proxy_cpu = proxy_cpu
         self.load_cpus = load_cpus
         self.connections = connections
         self.access_log = access_log
+        self.nginx_error_log = nginx_error_log
 
     def write(self, template, name, **values):
         """Fills `peers/TEMPLATE` and writes it; a name without a value is a mistake of ours and fails."""
