@@ -45,7 +45,9 @@ impl<T> Row<T> {
     /// As [`read`](Self::read), under a profile: weir takes no negative number for "off" where a protection is meant.
     pub(super) fn read_under(&self, profile: Profile, target: &mut T, text: &str) -> Result<Note, Invalid> {
         let protects = self.on_invalid != OnInvalid::Default;
-        if protects && profile == Profile::Weir && text.trim_start().starts_with('-') {
+        // A list may begin with a dash too.
+        let is_negative = value::whole(text).is_ok_and(|number| number < 0);
+        if protects && profile == Profile::Weir && is_negative {
             return Err(Invalid::Range);
         }
         self.read(target, text)

@@ -129,6 +129,12 @@ fn a_zero_limit_is_off_and_a_negative_one_only_for_ingress_nginx() {
 }
 
 #[test]
+fn a_list_may_begin_with_a_dash() {
+    let (policy, findings) = read_pairs(&[("weir.dev/limit-overrides", "- {path: /login, rps: 1}")]);
+    assert_eq!((policy.limits.overrides.len(), policy.refuse_all, findings), (1, None, vec![]));
+}
+
+#[test]
 fn a_bad_multiplier_is_five() {
     for bad in ["0", "-1", "many", ""] {
         let (policy, findings) = read_pairs(&[("limit-burst-multiplier", bad), ("limit-rps", "5")]);

@@ -14,6 +14,7 @@ mod trust;
 
 pub use access::{MAX_METHODS, MAX_NETS, MAX_PATHS, Methods, Nets, OptionalNets, Paths};
 pub use limit::{AbsoluteBurst, BurstMultiplier, HeadersWhen, Key, MAX_KEY_PARTS, ModeList, Windows};
+pub(super) use number::whole;
 pub use number::{
     BodySize, BufferSize, Count, Flag, HeadSize, InFlight, MAX_BUFFER, MAX_LIMIT, MinRate, OptionalPrefix4,
     OptionalPrefix6, OptionalStatus, Prefix4, Prefix6, Seconds, SecondsOrNone, Status, Tries,

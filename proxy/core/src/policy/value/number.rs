@@ -264,7 +264,7 @@ impl Kind for HeadSize {
 }
 
 /// A whole number as Go's `Atoi` reads it: decimal digits, perhaps a sign, nothing else.
-pub(super) fn whole(text: &str) -> Result<i64, Invalid> {
+pub(in crate::policy) fn whole(text: &str) -> Result<i64, Invalid> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Invalid::Form);
