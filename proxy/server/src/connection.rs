@@ -185,23 +185,41 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
 }
 
 /// A request for pingora's lane. It is judged and admitted here: what is refused never gets there.
-async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
+async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
     let shared = &worker.shared;
-    let (mut exchange, refused) = match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
-        Err(malformed) => {
-            shared.counters.malformed(malformed);
-            answer(conn, gateway_error(malformed), shared).await;
-            return None;
-        }
-        Ok(head) => {
-            let facts = facts(&conn.info, &head);
-            let exchange = Exchange::admit(shared, &facts, Lane::Pingora);
-            let refused = exchange.refusal().is_some().then(|| (discardable(&head), then(&head, shared)));
-            (exchange, refused)
-        }
-    };
+    let (mut exchange, refused, body) =
+        match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
+            Err(malformed) => {
+                shared.counters.malformed(malformed);
+                answer(conn, gateway_error(malformed), shared).await;
+                return None;
+            }
+            Ok(head) => {
+                let facts = facts(&conn.info, &head);
+                let exchange = Exchange::admit(shared, &facts, Lane::Pingora);
+                let refused = exchange.refusal().is_some().then(|| (discardable(&head), then(&head, shared)));
+                (exchange, refused, buffered(&head))
+            }
+        };
     match refused {
-        None => to_pingora(conn, received, exchange, worker).await,
+        None => {
+            let most = exchange.route().map_or(0, |(_, policy)| policy.body.buffer);
+            let total = len.saturating_add(body.filter(|body| *body as u64 <= most).unwrap_or(0));
+            match receive(&mut conn, &mut received, total, shared).await {
+                Ok(()) => to_pingora(conn, received, exchange, worker).await,
+                Err(stop) => {
+                    if stop == Stop::Late {
+                        let mut text = buffers::take_text();
+                        exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
+                        let _ = conn.write_all(&text, shared.timeouts.write).await;
+                        buffers::give_text(text);
+                        linger::close(conn.tcp);
+                    }
+                    exchange.end(End::ClientAbort);
+                    None
+                }
+            }
+        }
         Some((body, then)) => {
             // What came behind the head is the body, or the next request.
             conn = Conn::resume(conn.tcp, conn.info, received.get(len..).unwrap_or_default().to_vec());
@@ -210,6 +228,26 @@ async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker)
             refuse(conn, exchange, 0, body, then, shared).await
         }
     }
+}
+
+/// The length of a body that may be received before the origin is contacted: then the origin's time does not run while
+/// the client takes its own. A client that waits for `100 Continue` sends nothing before.
+fn buffered(head: &Head<'_, '_>) -> Option<usize> {
+    match head.body {
+        BodyLength::Known(length) if !head.expects_continue => usize::try_from(length).ok(),
+        _ => None,
+    }
+}
+
+/// Reads until `received` has `total` bytes.
+async fn receive(conn: &mut Conn, received: &mut Vec<u8>, total: usize, shared: &Shared) -> Result<(), Stop> {
+    while received.len() < total {
+        conn.deadline.set(shared.timeouts.body);
+        conn.fill().await?;
+        received.extend_from_slice(conn.data());
+        conn.consume(conn.data().len());
+    }
+    Ok(())
 }
 
 async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Box<Exchange>, worker: &Worker) -> Option<Conn> {

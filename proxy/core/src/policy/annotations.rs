@@ -245,9 +245,9 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
     },
     Row {
         name: "client-body-buffer-size",
-        summary: "Bytes of a request body that ingress-nginx holds in memory; weir reads the value and needs none.",
-        details: "At most `16m`. A request that fits 16 KiB is received whole before the origin is contacted; a larger one \
-                  is streamed, and nothing is ever written to disk.",
+        summary: "Bytes of a request body that are received before the origin is contacted; a longer one is streamed.",
+        details: "At most `16m`. A request that fits 16 KiB with its head is received whole in any case, a chunked one is \
+                  streamed, and nothing is ever written to disk.",
         good: "16k",
         bad: "16 kilobytes",
         field: field!(BufferSize => body.buffer),
