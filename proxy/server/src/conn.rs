@@ -3,17 +3,17 @@
 use crate::buffers;
 use crate::deadline::Deadline;
 use crate::lane::wire::Buffer;
+use crate::socket::Socket;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A client connection.
 pub struct Conn {
     /// The socket.
-    pub tcp: TcpStream,
+    pub socket: Socket,
     /// Who is at its ends.
     pub info: ConnInfo,
     /// When what is awaited now comes too late. Shared by everything that this connection's task waits for, since it
@@ -49,13 +49,13 @@ pub enum Stop {
 
 impl Conn {
     /// A connection from which nothing was read yet.
-    pub fn new(tcp: TcpStream, info: ConnInfo) -> Self {
-        Self::resume(tcp, info, Vec::new())
+    pub fn new(socket: Socket, info: ConnInfo) -> Self {
+        Self::resume(socket, info, Vec::new())
     }
 
     /// A connection from which `read` was read and not yet used.
-    pub fn resume(tcp: TcpStream, info: ConnInfo, read: Vec<u8>) -> Self {
-        let mut conn = Self { tcp, info, deadline: Deadline::new(), input: None, ahead: read };
+    pub fn resume(socket: Socket, info: ConnInfo, read: Vec<u8>) -> Self {
+        let mut conn = Self { socket, info, deadline: Deadline::new(), input: None, ahead: read };
         if !conn.ahead.is_empty() {
             conn.take_ahead();
         }
@@ -118,7 +118,7 @@ impl Conn {
                 n => Ok(n),
             });
         }
-        match poll_read_into(&mut self.tcp, &mut self.input, cx) {
+        match poll_read_into(&mut self.socket, &mut self.input, cx) {
             Poll::Pending if self.deadline.passed(cx) => Poll::Ready(Err(Stop::Late)),
             polled => polled,
         }
@@ -129,14 +129,14 @@ impl Conn {
     /// # Errors
     /// [`Stop`].
     pub async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<(), Stop> {
-        write_all(&mut self.tcp, &self.deadline, bytes, stall).await
+        write_all(&mut self.socket, &self.deadline, bytes, stall).await
     }
 }
 
 /// Reads from `stream` behind what `cell` holds. A buffer is borrowed only for a poll that finds bytes, so that a
 /// connection that waits for its next message holds none.
-pub fn poll_read_into(
-    stream: &mut TcpStream,
+pub fn poll_read_into<S: AsyncRead + Unpin>(
+    stream: &mut S,
     cell: &mut Option<Buffer>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, Stop>> {
@@ -161,16 +161,22 @@ pub fn poll_read_into(
 ///
 /// # Errors
 /// [`Stop`].
-pub async fn write_all(
-    stream: &mut TcpStream,
+pub async fn write_all<S: AsyncWrite + Unpin>(
+    stream: &mut S,
     deadline: &Deadline,
     mut bytes: &[u8],
     stall: Duration,
 ) -> Result<(), Stop> {
     let mut armed = false;
     poll_fn(|cx| {
-        while !bytes.is_empty() {
-            match Pin::new(&mut *stream).poll_write(cx, bytes) {
+        loop {
+            // TLS may hold what it has taken; a socket by itself never does.
+            let polled = match bytes {
+                [] => Pin::new(&mut *stream).poll_flush(cx).map_ok(|()| 0),
+                _ => Pin::new(&mut *stream).poll_write(cx, bytes),
+            };
+            match polled {
+                Poll::Ready(Ok(0)) if bytes.is_empty() => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Fail)),
                 Poll::Ready(Ok(n)) => {
                     bytes = bytes.get(n..).unwrap_or_default();
@@ -187,7 +193,6 @@ pub async fn write_all(
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(()))
     })
     .await
 }

@@ -11,19 +11,19 @@ use crate::lane::wire::{CAP, Persistence, RequestHead, RequestReading, read_requ
 use crate::linger;
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
 use crate::shared::{Lanes, Shared};
+use crate::socket::Socket;
 use crate::worker::Worker;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use weir_core::account::End;
 use weir_core::facts::{Facts, Scheme};
 
 /// Serves the requests of one connection until it is over.
-pub async fn serve(tcp: TcpStream, peer: SocketAddr, local: SocketAddr, worker: Arc<Worker>) {
-    let mut conn = Conn::new(tcp, ConnInfo { peer, local, scheme: Scheme::Http });
+pub async fn serve(socket: Socket, peer: SocketAddr, local: SocketAddr, worker: Arc<Worker>) {
+    let mut conn = Conn::new(socket, ConnInfo { peer, local, scheme: Scheme::Http });
     while wait_for_request(&mut conn, &worker.shared).await.is_ok() {
         // Boxed, so that an idle connection pays for its socket and not for the largest request.
         match Box::pin(serve_one(conn, &worker)).await {
@@ -31,6 +31,7 @@ pub async fn serve(tcp: TcpStream, peer: SocketAddr, local: SocketAddr, worker: 
             None => return,
         }
     }
+    conn.socket.close();
 }
 
 /// One request, of which the first bytes are there. Returns the connection if it stays.
@@ -167,13 +168,16 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
     }
     match express::serve(&mut conn, head, exchange, shared).await {
         After::Next => Some(conn),
-        After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => None,
+        After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => {
+            conn.socket.close();
+            None
+        }
         After::Close => {
-            linger::close(conn.tcp);
+            linger::close(conn.socket);
             None
         }
         After::Reset => {
-            let _ = socket2::SockRef::from(&conn.tcp).set_linger(Some(Duration::ZERO));
+            let _ = socket2::SockRef::from(conn.socket.tcp()).set_linger(Some(Duration::ZERO));
             None
         }
         After::Defer(mut exchange) => {
@@ -213,7 +217,7 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
                         exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
                         let _ = conn.write_all(&text, shared.timeouts.write).await;
                         buffers::give_text(text);
-                        linger::close(conn.tcp);
+                        linger::close(conn.socket);
                     }
                     exchange.end(End::ClientAbort);
                     None
@@ -222,7 +226,7 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
         }
         Some((body, then)) => {
             // What came behind the head is the body, or the next request.
-            conn = Conn::resume(conn.tcp, conn.info, received.get(len..).unwrap_or_default().to_vec());
+            conn = Conn::resume(conn.socket, conn.info, received.get(len..).unwrap_or_default().to_vec());
             let (body, then) = body.map_or((0, Then::Close), |body| (body, then));
             exchange.outcome.bytes_in = len as u64;
             refuse(conn, exchange, 0, body, then, shared).await
@@ -251,9 +255,9 @@ async fn receive(conn: &mut Conn, received: &mut Vec<u8>, total: usize, shared: 
 }
 
 async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Box<Exchange>, worker: &Worker) -> Option<Conn> {
-    let Conn { tcp, info, .. } = conn;
-    let (tcp, rest) = worker.pingora.serve(tcp, received, info, exchange).await?;
-    Some(Conn::resume(tcp, info, rest))
+    let Conn { socket, info, .. } = conn;
+    let (socket, rest) = worker.pingora.serve(socket, received, info, exchange).await?;
+    Some(Conn::resume(socket, info, rest))
 }
 
 fn facts<'a>(info: &ConnInfo, head: &'a Head<'_, '_>) -> Facts<'a> {
@@ -310,7 +314,7 @@ async fn refuse(
     sent.ok()?;
     conn.consume(head);
     if then == Then::Close {
-        linger::close(conn.tcp);
+        linger::close(conn.socket);
         return None;
     }
     discard(&mut conn, body, shared).await.ok().map(|()| conn)
@@ -343,7 +347,7 @@ async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
     let sent = conn.write_all(&text, shared.timeouts.write).await;
     buffers::give_text(text);
     if sent.is_ok() {
-        linger::close(conn.tcp);
+        linger::close(conn.socket);
     }
 }
 

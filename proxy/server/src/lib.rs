@@ -22,6 +22,7 @@ pub mod respond;
 pub mod server;
 pub mod settings;
 pub mod shared;
+pub mod socket;
 pub mod state;
 pub mod telemetry;
 mod text;

@@ -4,25 +4,27 @@
 //! down, read and drop what comes for a short while, and then close.
 
 use crate::buffers;
+use crate::socket::Socket;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
-/// Closes `stream` in the background: at most [`MOST_TIME`] and [`MOST_BYTES`], and at most [`MOST_AT_ONCE`] at a time.
+/// Closes `socket` in the background: at most [`MOST_TIME`] and [`MOST_BYTES`], and at most [`MOST_AT_ONCE`] at a time.
 /// Beyond that number sockets are closed at once.
-pub fn close(stream: TcpStream) {
+pub fn close(socket: Socket) {
     let Some(place) = Place::take() else { return };
     tokio::spawn(async move {
-        let _ = tokio::time::timeout(MOST_TIME, drain(stream)).await;
+        let _ = tokio::time::timeout(MOST_TIME, drain(socket)).await;
         drop(place);
     });
 }
 
-async fn drain(mut stream: TcpStream) {
-    if stream.shutdown().await.is_err() {
+async fn drain(mut socket: Socket) {
+    if socket.shutdown().await.is_err() {
         return;
     }
+    // Nobody reads what comes, so nobody decrypts it either.
+    let stream = socket.tcp();
     let mut left = MOST_BYTES;
     // Small on purpose: nobody waits for these bytes. Borrowed only while some are there.
     while stream.readable().await.is_ok() {

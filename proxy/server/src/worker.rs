@@ -70,7 +70,7 @@ fn take(stream: TcpStream, peer: SocketAddr, local: SocketAddr, worker: &Arc<Wor
     worker.shared.counters.connection_accepted();
     let worker = worker.clone();
     tokio::spawn(async move {
-        connection::serve(stream, peer, local, worker).await;
+        connection::serve(stream.into(), peer, local, worker).await;
         drop(place);
     });
 }

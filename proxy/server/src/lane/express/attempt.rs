@@ -291,7 +291,7 @@ enum Stale {
 pub(super) fn watch_client(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Stop> {
     // With a full buffer there is no telling, and no need: a client that sends so much is there.
     while conn.input.as_mut().is_none_or(|buffer| !buffer.spare().is_empty()) {
-        match conn::poll_read_into(&mut conn.tcp, &mut conn.input, cx) {
+        match conn::poll_read_into(&mut conn.socket, &mut conn.input, cx) {
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(_)) => return Poll::Ready(Stop::End),
             Poll::Pending => break,

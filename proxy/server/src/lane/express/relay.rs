@@ -193,6 +193,7 @@ impl Relay<'_> {
     async fn body(&mut self) -> Result<(), Cut> {
         if let Left::Bytes(left) = *self.left
             && left >= splice::WORTH_IT
+            && self.conn.socket.plain().is_some()
             && let Some(pipe) = Pipe::take()
         {
             return self.splice(pipe, left).await;

@@ -47,7 +47,7 @@ impl Pipe {
         PIPES.with_borrow_mut(|pipes| pipes.free.push(self));
     }
 
-    /// Moves exactly `left` bytes. Returns how many reached the client, and how it ended.
+    /// Moves exactly `left` bytes, to a client whose socket is plain. Returns how many reached the client, and how it ended.
     pub(super) async fn run(
         &mut self,
         origin: &TcpStream,
@@ -88,8 +88,8 @@ impl Flow {
     ) -> Poll<Result<(), Cut>> {
         loop {
             if self.in_pipe > 0 {
-                match move_pages(&conn.tcp, Interest::WRITABLE, || {
-                    splice_some(&pipe.read, &conn.tcp, self.in_pipe)
+                match move_pages(conn.socket.tcp(), Interest::WRITABLE, || {
+                    splice_some(&pipe.read, conn.socket.tcp(), self.in_pipe)
                 }) {
                     Ok(0) => return Poll::Ready(Err(Cut::Client)),
                     Ok(n) => {
@@ -98,7 +98,7 @@ impl Flow {
                         self.waits = Waits::Nobody;
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if conn.tcp.poll_write_ready(cx)?.is_ready() {
+                        if conn.socket.tcp().poll_write_ready(cx)?.is_ready() {
                             continue;
                         }
                         return self.wait(Waits::Client, stall, conn, cx);

@@ -5,13 +5,13 @@ use super::gate::Gate;
 use super::stream::{LentStream, MalformedBody, Received, Returned};
 use super::strict::BodyLength;
 use crate::respond::GatewayError;
+use crate::socket::Socket;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use std::ops::Range;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 /// Pingora's state machine and its connections to origins. One per worker.
@@ -67,7 +67,7 @@ impl Forwarder {
     /// When this future is dropped the request is broken off on both sides.
     pub(crate) async fn forward(
         &self,
-        socket: TcpStream,
+        socket: Socket,
         received: Vec<u8>,
         head: usize,
         target: Range<usize>,

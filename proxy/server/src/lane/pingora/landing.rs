@@ -4,10 +4,10 @@ use super::forward::{Landed, Reuse};
 use super::stream::Received;
 use crate::linger;
 use crate::respond::Then;
+use crate::socket::Socket;
 use std::io;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use weir_core::account::End;
 
 impl Landed {
@@ -23,7 +23,7 @@ impl Landed {
         text: &[u8],
         then: Then,
         stall: Duration,
-    ) -> (End, Option<(TcpStream, Vec<u8>)>) {
+    ) -> (End, Option<(Socket, Vec<u8>)>) {
         let mut bytes = std::mem::take(&mut self.returned.unsent);
         bytes.extend_from_slice(text);
         if send(&mut self.returned.socket, &bytes, stall).await.is_err() {
@@ -41,7 +41,7 @@ impl Landed {
     }
 
     /// Ends a request that pingora answered. Returns the connection and what came behind the request if it stays.
-    pub(crate) async fn close_or_keep(mut self, end: End, stall: Duration) -> Option<(TcpStream, Vec<u8>)> {
+    pub(crate) async fn close_or_keep(mut self, end: End, stall: Duration) -> Option<(Socket, Vec<u8>)> {
         if end == End::ClientAbort {
             return None;
         }
@@ -59,10 +59,11 @@ impl Landed {
     }
 }
 
-async fn send(socket: &mut TcpStream, bytes: &[u8], stall: Duration) -> io::Result<()> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
+async fn send(socket: &mut Socket, bytes: &[u8], stall: Duration) -> io::Result<()> {
     // An answer of ours is short: if it does not fit the socket's buffer the client has stopped reading long ago.
-    tokio::time::timeout(stall, socket.write_all(bytes)).await?
+    let sending = async {
+        socket.write_all(bytes).await?;
+        socket.flush().await
+    };
+    tokio::time::timeout(stall, sending).await?
 }

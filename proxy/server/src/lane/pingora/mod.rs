@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::origin_headers::{self, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
+use crate::socket::Socket;
 use flight::{Dialect, Flight, Pace, Plan, Presence, Reply, Story, Underscores, Upgrade};
 use forward::{Forwarder, Landed};
 use http::HeaderValue;
@@ -26,7 +27,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use strict::{BodyLength, Head, MAX_FIELDS, Version};
-use tokio::net::TcpStream;
 use weir_core::account::End;
 use weir_core::backend::Backend;
 use weir_core::policy::{BodyLimit, Settings};
@@ -59,11 +59,11 @@ impl PingoraLane {
     /// closed, closing, or a tunnel that has ended.
     pub async fn serve(
         &self,
-        tcp: TcpStream,
+        socket: Socket,
         received: Vec<u8>,
         info: ConnInfo,
         mut exchange: Box<Exchange>,
-    ) -> Option<(TcpStream, Vec<u8>)> {
+    ) -> Option<(Socket, Vec<u8>)> {
         let Some(ready) = self.prepare(&received, &info, &exchange) else {
             exchange.respond_error(GatewayError::Internal, Then::Close, |_| ());
             exchange.end(End::Complete);
@@ -76,7 +76,7 @@ impl PingoraLane {
         let flight = Flight::new(ready.plan, ready.backend, self.shared.clock);
         flight.hold(exchange.take_places());
         let landed =
-            self.forwarder.forward(tcp, received, ready.head, ready.target, ready.body, &flight).await;
+            self.forwarder.forward(socket, received, ready.head, ready.target, ready.body, &flight).await;
         // Whatever is answered now is short.
         flight.release();
         let story = flight.take_story();
@@ -180,7 +180,7 @@ impl PingoraLane {
         story: &Story,
         then: Then,
         mut exchange: Box<Exchange>,
-    ) -> Option<(TcpStream, Vec<u8>)> {
+    ) -> Option<(Socket, Vec<u8>)> {
         let stall = self.shared.timeouts.write;
         let Some(reply) = story.reply else {
             exchange.end(story.end);

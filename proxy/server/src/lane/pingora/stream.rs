@@ -8,6 +8,7 @@ use crate::deadline::Deadline;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::lane::pingora::strict::BodyLength;
 use crate::lane::wire::{Chunks, Progress};
+use crate::socket::Socket;
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::{
@@ -23,18 +24,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// A client connection lent to pingora for one request.
 pub(crate) struct LentStream {
-    socket: Option<TcpStream>, // taken on drop
-    ahead: Vec<u8>,            // bytes of this message received before
+    socket: Option<Socket>, // taken on drop
+    ahead: Vec<u8>,         // bytes of this message received before
     ahead_at: usize,
     rest: Rest,
     next: Vec<u8>,
     out: Vec<u8>,
     out_at: usize,
+    owes: bool, // whether the socket was given bytes that it may still hold
     read_deadline: Armed,
     write_deadline: Armed,
     waiting_since: Option<Instant>, // when the client first made us wait for its body
@@ -49,7 +50,7 @@ pub(crate) struct LentStream {
 #[derive(Debug)]
 pub(crate) struct Returned {
     /// The socket.
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     /// Bytes that pingora wrote and the socket has not taken yet.
     pub(crate) unsent: Vec<u8>,
     /// Bytes received behind the message.
@@ -86,13 +87,13 @@ impl LentStream {
     /// # Errors
     /// When what followed is no chunked body although it should be one.
     pub(crate) fn new(
-        socket: TcpStream,
+        socket: Socket,
         received: Vec<u8>,
         head: usize,
         target: Range<usize>,
         body: BodyLength,
         flight: Arc<Flight>,
-    ) -> Result<Self, (TcpStream, MalformedBody)> {
+    ) -> Result<Self, (Socket, MalformedBody)> {
         let mut ahead = received;
         let Ok((rest, end)) = split(&ahead, head, body) else { return Err((socket, MalformedBody)) };
         let next = ahead.split_off(end);
@@ -111,6 +112,7 @@ impl LentStream {
             next,
             out: Vec::new(),
             out_at: 0,
+            owes: false,
             read_deadline: Armed::new(),
             write_deadline: Armed::new(),
             waiting_since: None,
@@ -245,12 +247,18 @@ impl LentStream {
     fn poll_send(&mut self, cx: &mut Context<'_>, more: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             let held = self.out.get(self.out_at..).unwrap_or_default();
+            let Some(socket) = self.socket.as_mut() else { return Poll::Ready(Err(gone())) };
             if held.is_empty() && more.iter().all(|slice| slice.is_empty()) {
+                let Poll::Ready(flushed) = Pin::new(socket).poll_flush(cx) else {
+                    return self.wait_for_room(cx);
+                };
+                self.write_deadline.disarm();
                 self.out.clear();
                 self.out_at = 0;
-                return Poll::Ready(Ok(0));
+                self.owes = false;
+                return Poll::Ready(flushed.map(|()| 0));
             }
-            let Some(socket) = self.socket.as_mut() else { return Poll::Ready(Err(gone())) };
+            self.owes = true;
             let mut slices = [IoSlice::new(&[]); MOST_SLICES];
             let mut count = 0;
             let held_slice = IoSlice::new(held);
@@ -260,10 +268,7 @@ impl LentStream {
             }
             let slices = slices.get(..count).unwrap_or_default();
             let Poll::Ready(sent) = Pin::new(socket).poll_write_vectored(cx, slices) else {
-                return match self.write_deadline.passed(self.flight.plan.write_timeout, cx) {
-                    true => Poll::Ready(Err(self.fail(Fault::WriteTimeout, io::ErrorKind::TimedOut))),
-                    false => Poll::Pending,
-                };
+                return self.wait_for_room(cx);
             };
             self.write_deadline.disarm();
             let sent = sent?;
@@ -281,6 +286,13 @@ impl LentStream {
         }
     }
 
+    fn wait_for_room(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
+        match self.write_deadline.passed(self.flight.plan.write_timeout, cx) {
+            true => Poll::Ready(Err(self.fail(Fault::WriteTimeout, io::ErrorKind::TimedOut))),
+            false => Poll::Pending,
+        }
+    }
+
     fn fail(&self, fault: Fault, kind: io::ErrorKind) -> io::Error {
         self.flight.note(fault);
         kind.into()
@@ -295,7 +307,7 @@ impl AsyncRead for LentStream {
             return Poll::Ready(Ok(()));
         }
         // Pingora comes here whenever it has nothing else to do: no response byte waits for the next one.
-        if !me.out.is_empty()
+        if (me.owes || !me.out.is_empty())
             && let Poll::Ready(Err(error)) = me.poll_send(cx, &[])
         {
             return Poll::Ready(Err(error));

@@ -9,10 +9,11 @@ use crate::exchange::Exchange;
 use crate::lane::pingora::PingoraLane;
 use crate::lane::pingora::strict::{self, BodyLength};
 use crate::shared::{Connections, Lanes, Phase, Shared, Timeouts};
+use crate::socket::Socket;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use weir_core::Engine;
 use weir_core::account::{End, ObjectCounters, UpstreamResult};
@@ -69,7 +70,7 @@ impl Front {
                     accepted = listener.accept() => {
                         let (socket, peer) = accepted.unwrap();
                         let info = ConnInfo { peer, local: address, scheme: Scheme::Http };
-                        tokio::spawn(serve(socket, info, lane.clone(), used.clone()));
+                        tokio::spawn(serve(socket.into(), info, lane.clone(), used.clone()));
                     }
                 }
             }
@@ -114,7 +115,7 @@ fn shared(phase: watch::Receiver<Phase>) -> Shared {
 }
 
 /// What our own loop does, in short.
-async fn serve(mut socket: TcpStream, info: ConnInfo, lane: Arc<PingoraLane>, shared: Arc<Shared>) {
+async fn serve(mut socket: Socket, info: ConnInfo, lane: Arc<PingoraLane>, shared: Arc<Shared>) {
     let mut received = Vec::new();
     loop {
         while !received.windows(4).any(|four| four == b"\r\n\r\n") {

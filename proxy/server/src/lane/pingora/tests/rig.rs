@@ -6,6 +6,7 @@ use crate::lane::pingora::flight::*;
 use crate::lane::pingora::forward::Forwarder;
 use crate::lane::pingora::strict::{self, BodyLength, Head, Version};
 use crate::respond::Then;
+use crate::socket::Socket;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ impl Rig {
             loop {
                 let (socket, peer) = listener.accept().await.unwrap();
                 let (forwarder, backend, change) = (forwarder.clone(), backend.clone(), change.clone());
-                tokio::spawn(serve(socket, peer, forwarder, backend, change, tell.clone()));
+                tokio::spawn(serve(socket.into(), peer, forwarder, backend, change, tell.clone()));
             }
         });
         Self { address, ends }
@@ -86,7 +87,7 @@ impl Rig {
 }
 
 async fn serve(
-    mut socket: TcpStream,
+    mut socket: Socket,
     peer: SocketAddr,
     forwarder: Arc<Forwarder>,
     backend: Arc<Backend>,
