@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod origin_headers;
 #[cfg(test)]
 mod pages;
+pub mod proxy_protocol;
 pub mod request_id;
 pub mod respond;
 pub mod server;
