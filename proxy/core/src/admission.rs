@@ -269,7 +269,7 @@ fn refuse(mut account: Account, stop: Stop, allow: Option<String>) -> Refusal {
         "" => account.note_reason(reason),
         rule => account.note(RuleHit { rule, reason, mode: Mode::Enforce }),
     }
-    Refusal { status, reason, retry_after, rate_limit: fields, allow, account }
+    Refusal { status, reason, retry_after, rate_limit: fields, allow, location: None, account }
 }
 
 /// Which annotation a denial comes from, and what to call it.
@@ -302,5 +302,8 @@ fn status(reason: Reason) -> u16 {
         Reason::Head => 431,
         Reason::Body => 413,
         Reason::Rate | Reason::Connections | Reason::TableFull => 429,
+        Reason::HttpsOnly => 308,
+        Reason::ClientCertificate => 400,
+        Reason::Misdirected => 421,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::finding::ObjectRef;
 use crate::policy::{Policy, Settings};
+use crate::tls::{SecretContent, SecretName};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,11 @@ pub struct Declaration {
     pub backends: BTreeMap<BackendName, BackendSpec>,
     /// Where requests go that no route takes; without one they get 404.
     pub default_backend: Option<BackendName>,
+    /// The Secrets that are named anywhere, and are there.
+    pub secrets: BTreeMap<SecretName, SecretContent>,
+    /// The Secret with the certificate for hosts without their own (`--default-ssl-certificate`); without one the server
+    /// makes one.
+    pub default_certificate: Option<SecretName>,
 }
 
 /// One Ingress, translated.
@@ -35,6 +41,17 @@ pub struct Ingress {
     pub rules: Vec<HostRule>,
     /// `spec.defaultBackend`.
     pub default_backend: Option<BackendName>,
+    /// `spec.tls`, in order.
+    pub tls: Vec<TlsSection>,
+}
+
+/// One element of `spec.tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSection {
+    /// Hosts as written.
+    pub hosts: Vec<String>,
+    /// The Secret, of the same namespace; `None` is the default certificate.
+    pub secret: Option<SecretName>,
 }
 
 /// One element of `spec.rules`.

@@ -1,5 +1,6 @@
 //! The borrowed little that the core needs to know of a request.
 
+use crate::tls::ClientTls;
 use std::net::IpAddr;
 
 /// One request as the listener saw it. Nothing here is trusted or canonical yet.
@@ -11,6 +12,8 @@ pub struct Facts<'a> {
     pub port: u16,
     /// Whether the client's connection to us is encrypted.
     pub scheme: Scheme,
+    /// What the handshake of the client's connection showed; `None` where there was none.
+    pub tls: Option<&'a ClientTls>,
     /// Method exactly as sent (methods are case-sensitive, RFC 9110 section 9.1).
     pub method: &'a str,
     /// Value of `Host` or `:authority` as sent, with a port if there was one.

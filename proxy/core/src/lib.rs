@@ -22,6 +22,7 @@ pub mod declaration;
 pub mod engine;
 pub mod finding;
 pub mod snapshot;
+pub mod tls;
 
 pub use engine::Engine;
 pub use facts::Facts;

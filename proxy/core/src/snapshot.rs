@@ -14,6 +14,7 @@ use crate::finding::{Finding, ObjectRef};
 use crate::identity::{AddressSet, Identification};
 use crate::policy::{Policy, Settings};
 use crate::route::Routes;
+use crate::tls::{OriginTls, Secrets, TlsTable};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_limits::Seed;
@@ -34,6 +35,10 @@ pub struct Snapshot {
     /// Takes what no host takes.
     default: Option<Arc<Location>>,
     unrouted: Arc<ObjectCounters>,
+    tls: TlsTable,
+    /// What the Secrets hold, or held when they were last good.
+    secrets: Secrets,
+    hsts: Option<Arc<str>>,
 }
 
 impl Snapshot {
@@ -69,6 +74,21 @@ impl Snapshot {
         &self.unrouted
     }
 
+    /// What is shown to clients in handshakes, and asked of them.
+    pub fn tls(&self) -> &TlsTable {
+        &self.tls
+    }
+
+    /// The certificates and authorities in force, by the Secret that they come from.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The value of `Strict-Transport-Security` for every response over https, those of weir itself included.
+    pub fn hsts(&self) -> Option<&Arc<str>> {
+        self.hsts.as_ref()
+    }
+
     /// The snapshot as it is understood, for people: without secrets, without numbers that move by themselves.
     pub fn describe(&self) -> SnapshotView {
         describe::describe(self)
@@ -102,12 +122,19 @@ pub struct Location {
     pub broken: Option<String>,
     target: Arc<Backend>,
     owner: Arc<Owner>,
+    /// `None` where TLS is never spoken with the origin.
+    origin_tls: Option<Arc<OriginTls>>,
 }
 
 impl Location {
     /// The object that it belongs to, and what all its locations share.
     pub fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// How TLS is spoken to the origin, where the policy's [`protocol`](crate::policy::Origin::protocol) has it.
+    pub fn origin_tls(&self) -> Option<&Arc<OriginTls>> {
+        self.origin_tls.as_ref()
     }
 
     /// Where it leads. Without endpoints if it leads nowhere.

@@ -29,6 +29,9 @@ pub struct Refusal {
     pub rate_limit: Option<RateLimitFields>,
     /// Methods for `Allow`, with a 405.
     pub allow: Option<String>,
+    /// Where the client is sent, as the value of `Location`: an absolute URI in printable ASCII. With it the status may
+    /// be 301, 302, 307 or 308.
+    pub location: Option<String>,
     /// Closes the account of this request.
     pub account: Account,
 }
@@ -71,11 +74,17 @@ pub enum Reason {
     Connections,
     /// The limiter's table is full of clients that are being limited.
     TableFull,
+    /// The path is for https, and the request came over http: no refusal, but a redirect.
+    HttpsOnly,
+    /// The client has no certificate that the host asks for, or not a valid one.
+    ClientCertificate,
+    /// The connection's handshake was for another host, which does not ask clients for the same.
+    Misdirected,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::NoRoute,
         Self::NoBackend,
@@ -89,6 +98,9 @@ impl Reason {
         Self::Rate,
         Self::Connections,
         Self::TableFull,
+        Self::HttpsOnly,
+        Self::ClientCertificate,
+        Self::Misdirected,
     ];
 
     /// The word in metrics, logs and problem bodies.
@@ -107,6 +119,9 @@ impl Reason {
             Self::Rate => "rate",
             Self::Connections => "connections",
             Self::TableFull => "table-full",
+            Self::HttpsOnly => "https-only",
+            Self::ClientCertificate => "client-certificate",
+            Self::Misdirected => "misdirected",
         }
     }
 }
@@ -152,4 +167,8 @@ pub mod rule {
     pub const HEAD: &str = "max-header-bytes";
     /// Size of the body.
     pub const BODY: &str = "proxy-body-size";
+    /// Certificates of clients.
+    pub const CLIENT_CERTIFICATE: &str = "auth-tls-secret";
+    /// Subjects of clients.
+    pub const SUBJECT: &str = "auth-tls-match-cn";
 }

@@ -106,6 +106,7 @@ fn account() -> Account {
         peer: [203, 0, 113, 9].into(),
         port: 80,
         scheme: Scheme::Http,
+        tls: None,
         method: "GET",
         host: b"shop.example",
         path: b"/",

@@ -69,6 +69,7 @@ pub struct Response<'a> {
     retry_after: Option<NonZeroU32>,
     rate_limit: Option<&'a RateLimitFields>,
     allow: Option<&'a str>,
+    location: Option<&'a str>,
     ask: Ask<'a>,
     body: Body<'a>,
 }
@@ -89,7 +90,8 @@ impl<'a> Response<'a> {
             retry_after: refusal.retry_after,
             rate_limit: fields,
             allow: refusal.allow.as_deref(),
-            ..Self::new(refusal.status, about, ask)
+            location: refusal.location.as_deref(),
+            ..Self::new(status_of(refusal), about, ask)
         }
     }
 
@@ -110,14 +112,12 @@ impl<'a> Response<'a> {
     }
 
     fn new(status: u16, about: body::About<'a>, ask: Ask<'a>) -> Self {
-        // What is no final error status never comes from us (the core checks `limit-status-code`).
-        let status = if (400..=599).contains(&status) { status } else { 500 };
         let phrase = phrase(status);
         let body = Body::new(ask.accept, status, phrase, about);
-        Self { status, phrase, retry_after: None, rate_limit: None, allow: None, ask, body }
+        Self { status, phrase, retry_after: None, rate_limit: None, allow: None, location: None, ask, body }
     }
 
-    /// Its status: from 400 to 599.
+    /// Its status: from 400 to 599, or that of a redirect.
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -152,8 +152,11 @@ impl<'a> Response<'a> {
         }
         put("Content-Type", self.ask.accept.content_type().as_bytes());
         put("Content-Length", digits.format(self.body.len()).as_bytes());
-        // RFC 6585 section 4: a 429 must not be stored; the same goes for everything that we say here.
-        put("Cache-Control", b"no-store");
+        // RFC 6585 section 4: a 429 must not be stored; the same goes for everything that we say here, but a redirect,
+        // for which its status says so.
+        if self.location.is_none() {
+            put("Cache-Control", b"no-store");
+        }
         if let Some(seconds) = self.retry_after {
             put("Retry-After", digits.format(seconds.get()).as_bytes());
         }
@@ -166,6 +169,9 @@ impl<'a> Response<'a> {
         if let Some(fields) = self.rate_limit {
             put_checked("RateLimit-Policy", fields.policy.as_bytes());
             put_checked("RateLimit", fields.state.as_bytes());
+        }
+        if let Some(location) = self.location {
+            put_checked("Location", location.as_bytes());
         }
         if let Some(methods) = self.allow {
             put_checked("Allow", methods.as_bytes());
@@ -181,6 +187,15 @@ impl<'a> Response<'a> {
             BodyPart::Send => self.body.write(out),
             BodyPart::Omit => {}
         }
+    }
+}
+
+/// What is no final status for an answer of ours never leaves (the core checks `limit-status-code`).
+fn status_of(refusal: &Refusal) -> u16 {
+    match refusal.status {
+        status @ 400..=599 => status,
+        status @ (301 | 302 | 307 | 308) if refusal.location.is_some() => status,
+        _ => 500,
     }
 }
 
@@ -210,6 +225,9 @@ fn detail(reason: Reason) -> &'static str {
         Reason::Rate => "Too many requests: please slow down.",
         Reason::Connections => "Too many requests at once: please wait for earlier ones to end.",
         Reason::TableFull => "Too many clients at once: please try again later.",
+        Reason::HttpsOnly => "This path is served over https.",
+        Reason::ClientCertificate => "A valid client certificate is needed here.",
+        Reason::Misdirected => "This host needs a connection of its own.",
     }
 }
 

@@ -43,6 +43,7 @@ impl Proxy {
                 policy,
                 rules: vec![HostRule { host: String::new(), paths: vec![path] }],
                 default_backend: None,
+                tls: Vec::new(),
             }],
             backends: [(name, BackendSpec::Addresses(vec![origin]))].into(),
             ..Declaration::default()

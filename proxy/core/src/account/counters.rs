@@ -263,7 +263,7 @@ const STATUSES: [(u16, &str); CLASS_PLACES + 6] = [
 const CLASS_PLACES: usize = 33;
 
 /// Every pair of reason and rule that a request can meet.
-const HITS: [(Reason, &str); 31] = [
+const HITS: [(Reason, &str); 35] = [
     (Reason::Rate, rule::RPS),
     (Reason::Rate, rule::RPM),
     (Reason::Rate, rule::RPH),
@@ -295,4 +295,8 @@ const HITS: [(Reason, &str); 31] = [
     (Reason::Rate, ""),
     (Reason::Connections, ""),
     (Reason::TableFull, ""),
+    (Reason::HttpsOnly, ""),
+    (Reason::ClientCertificate, rule::CLIENT_CERTIFICATE),
+    (Reason::ClientCertificate, rule::SUBJECT),
+    (Reason::Misdirected, ""),
 ];

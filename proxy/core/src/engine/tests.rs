@@ -23,6 +23,7 @@ fn declaration(per_second: u64) -> Declaration {
             policy,
             rules: vec![HostRule { host: "shop.example".to_owned(), paths: vec![path] }],
             default_backend: None,
+            tls: Vec::new(),
         }],
         backends: [(backend(), BackendSpec::Addresses(vec!["127.0.0.1:1".parse().unwrap()]))].into(),
         ..Declaration::default()
@@ -38,6 +39,7 @@ fn facts(host: &'static str) -> Facts<'static> {
         peer: "192.0.2.1".parse().unwrap(),
         port: 80,
         scheme: Scheme::Http,
+        tls: None,
         method: "GET",
         host: host.as_bytes(),
         path: b"/",

@@ -15,6 +15,7 @@ fn facts<'a>(peer: &str, headers: &'a dyn Headers) -> Facts<'a> {
         peer: peer.parse().unwrap(),
         port: 80,
         scheme: Scheme::Http,
+        tls: None,
         method: "GET",
         host: b"h",
         path: b"/",

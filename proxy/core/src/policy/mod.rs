@@ -4,6 +4,7 @@
 
 pub mod annotations;
 pub mod configmap;
+mod edge;
 mod limits;
 mod origin;
 pub mod pages;
@@ -11,14 +12,17 @@ pub mod read;
 mod report;
 pub mod row;
 mod settings;
+mod tls;
 pub mod unsupported;
 pub mod value;
 
 pub use configmap::settings;
+pub use edge::{Edge, HeadBounds, PerSecond, ProxyProtocol};
 pub use limits::{Burst, KeyPart, LimitHeaders, Limits, MAX_WINDOWS, Mode, Modes, Override, Window};
-pub use origin::{Balance, NextUpstream, Origin};
+pub use origin::{AskedTls, Balance, NextUpstream, Origin, Protocol};
 pub use read::{Prefixes, read};
 pub use settings::{Profile, Settings, Trust, TrustMode};
+pub use tls::{ClientCertificates, Hsts, Redirect, SubjectPattern, Tls, TlsSettings};
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -35,6 +39,8 @@ pub struct Policy {
     pub body: Body,
     /// How the origin is spoken to.
     pub origin: Origin,
+    /// What clients have to show, and when they are sent to https.
+    pub tls: Tls,
     /// Most bytes of a request head (request line and headers); more is answered 431.
     pub max_header_bytes: Option<NonZeroU32>,
     /// Whether paths of the hosts of this object are regular expressions (`use-regex`).

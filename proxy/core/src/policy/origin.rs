@@ -1,6 +1,7 @@
 //! How the origin is spoken to.
 
 use super::value::period;
+use crate::tls::{SecretName, TlsVersions};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -20,6 +21,11 @@ pub struct Origin {
     pub next: NextUpstream,
     /// How an endpoint is chosen.
     pub balance: Balance,
+    /// What is spoken (`backend-protocol`).
+    pub protocol: Protocol,
+    /// What is asked for where TLS is spoken (`proxy-ssl-*`); made ready in
+    /// [`Location::origin_tls`](crate::snapshot::Location::origin_tls).
+    pub tls: AskedTls,
 }
 
 impl Default for Origin {
@@ -30,6 +36,76 @@ impl Default for Origin {
             read_timeout: Duration::from_secs(60),
             next: NextUpstream::default(),
             balance: Balance::RoundRobin,
+            protocol: Protocol::default(),
+            tls: AskedTls::default(),
+        }
+    }
+}
+
+/// What is spoken with an origin (`backend-protocol`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Protocol {
+    /// HTTP/1.1 in the clear.
+    #[default]
+    Http,
+    /// HTTP/1.1 over TLS.
+    Https,
+    /// HTTP/2 in the clear, for gRPC.
+    Grpc,
+    /// HTTP/2 over TLS, for gRPC.
+    Grpcs,
+    /// HTTP/1.1, over TLS where the client speaks https.
+    AutoHttp,
+}
+
+impl Protocol {
+    /// Whether TLS is spoken with the origin of a request that came over `scheme`.
+    pub fn encrypts(self, scheme: crate::facts::Scheme) -> bool {
+        match self {
+            Self::Http | Self::Grpc => false,
+            Self::Https | Self::Grpcs => true,
+            Self::AutoHttp => scheme == crate::facts::Scheme::Https,
+        }
+    }
+
+    /// Whether it may ever be.
+    pub fn may_encrypt(self) -> bool {
+        !matches!(self, Self::Http | Self::Grpc)
+    }
+
+    /// Whether it is HTTP/2.
+    pub fn is_h2(self) -> bool {
+        matches!(self, Self::Grpc | Self::Grpcs)
+    }
+}
+
+/// What an object asks for where TLS is spoken with its origin (`proxy-ssl-*`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AskedTls {
+    /// The Secret with a certificate to show, and the authorities (`proxy-ssl-secret`).
+    pub secret: Option<SecretName>,
+    /// Whether the origin's certificate is checked (`proxy-ssl-verify`).
+    pub verify: bool,
+    /// Longest chain (`proxy-ssl-verify-depth`).
+    pub depth: u8,
+    /// The name that the certificate must be for (`proxy-ssl-name`); `None` is the Service's.
+    pub name: Option<String>,
+    /// Whether the name is sent (`proxy-ssl-server-name`).
+    pub send_name: bool,
+    /// The versions spoken (`proxy-ssl-protocols`).
+    pub versions: TlsVersions,
+}
+
+impl Default for AskedTls {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            verify: false,
+            depth: 1,
+            name: None,
+            send_name: false,
+            versions: TlsVersions::default(),
         }
     }
 }

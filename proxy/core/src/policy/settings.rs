@@ -1,6 +1,7 @@
 //! What holds for the whole proxy.
 
-use super::Policy;
+use super::{Edge, Policy, TlsSettings};
+use crate::tls::TlsVersions;
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub struct Settings {
     /// Whether `non_idempotent` goes for every object (`retry-non-idempotent`), whatever its own
     /// `proxy-next-upstream` says.
     pub retry_non_idempotent: bool,
+    /// Deadlines and caps of the listeners.
+    pub edge: Edge,
+    /// TLS for the whole proxy.
+    pub tls: TlsSettings,
     /// Defaults for what an object does not say itself.
     pub defaults: Policy,
     /// Keys of the ConfigMap whose values are invalid and that protect something, by name, with what is wrong.
@@ -50,6 +55,8 @@ impl Default for Settings {
             generate_request_id: true,
             underscores_in_headers: false,
             retry_non_idempotent: false,
+            edge: Edge::default(),
+            tls: TlsSettings::default(),
             defaults: Policy::default(),
             broken: BTreeMap::new(),
         }
@@ -62,14 +69,20 @@ impl Settings {
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::Weir => Self::default(),
-            Profile::IngressNginx => Self {
-                profile,
-                rate_status: 503,
-                connections_status: 503,
-                ipv6_prefix: 128,
-                trust: Trust { proxies: vec![IpNet::V4(Ipv4Net::default())], ..Trust::default() },
-                ..Self::default()
-            },
+            Profile::IngressNginx => {
+                let mut defaults = Policy::default();
+                defaults.origin.tls.versions = TlsVersions::V12;
+                Self {
+                    profile,
+                    rate_status: 503,
+                    connections_status: 503,
+                    ipv6_prefix: 128,
+                    trust: Trust { proxies: vec![IpNet::V4(Ipv4Net::default())], ..Trust::default() },
+                    edge: Edge::of(profile),
+                    defaults,
+                    ..Self::default()
+                }
+            }
         }
     }
 

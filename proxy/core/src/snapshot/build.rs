@@ -10,13 +10,23 @@ use crate::finding::{Finding, ObjectRef, Severity};
 use crate::identity::{AddressSet, Identification};
 use crate::policy::{Policy, Settings};
 use crate::route::{HostPattern, PathMatcher, Pattern, RoutesBuilder};
+use crate::tls::{HostTls, Secrets, TlsTable};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use weir_limits::Seed;
 
 /// Puts a declaration in order.
 pub(super) fn build(declaration: Declaration, previous: Option<&Snapshot>, seed: &Seed) -> Snapshot {
-    let Declaration { settings, mut ingresses, backends, default_backend } = declaration;
+    let Declaration { settings, mut ingresses, backends, default_backend, secrets, default_certificate } =
+        declaration;
+    let secrets = Secrets::new(secrets, previous.map(Snapshot::secrets));
+    let every = HostTls {
+        pair: default_certificate.and_then(|name| secrets.pair(&name).cloned()),
+        versions: settings.tls.versions,
+        alpn: settings.tls.alpn,
+        ..HostTls::default()
+    };
+    let tls = TlsTable::new([], Arc::new(every), settings.tls.unknown);
     ingresses.sort_by(|a, b| age(a).cmp(&age(b)));
     let mut builder = Builder {
         regex_hosts: regex_hosts(&ingresses),
@@ -38,6 +48,9 @@ pub(super) fn build(declaration: Declaration, previous: Option<&Snapshot>, seed:
         identification: Identification::new(&settings),
         block: AddressSet::new(&settings.block),
         routes: routes.build(),
+        hsts: settings.tls.hsts.header().map(Into::into),
+        tls,
+        secrets,
         unrouted: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.unrouted)),
         settings,
         findings,
@@ -253,6 +266,7 @@ impl Builder<'_> {
             broken: part.broken.map(str::to_owned).or(broken),
             target,
             owner: Arc::clone(part.owner),
+            origin_tls: None,
             object,
         })
     }

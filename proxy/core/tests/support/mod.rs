@@ -41,6 +41,7 @@ pub(crate) fn ingress(name: &str) -> Ingress {
         policy: Policy::default(),
         rules: vec![host("shop.example", vec![path("/", PathKind::Prefix)])],
         default_backend: None,
+        tls: Vec::new(),
     }
 }
 
@@ -115,6 +116,7 @@ impl Request<'_> {
             peer: self.peer.parse().unwrap(),
             port: 80,
             scheme: Scheme::Http,
+            tls: None,
             method: self.method,
             host: self.host.as_bytes(),
             path: self.path.as_bytes(),

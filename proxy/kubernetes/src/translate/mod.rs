@@ -42,7 +42,14 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
     let default_backend = backends.default_backend(&mut findings);
 
     let backends = backends.finish(&mut findings);
-    (Declaration { settings: policies.settings, ingresses, backends, default_backend }, findings)
+    let declaration = Declaration {
+        settings: policies.settings,
+        ingresses,
+        backends,
+        default_backend,
+        ..Declaration::default()
+    };
+    (declaration, findings)
 }
 
 fn ingress(
@@ -68,5 +75,6 @@ fn ingress(
         policy,
         rules,
         default_backend,
+        tls: Vec::new(),
     })
 }

@@ -222,6 +222,7 @@ impl Stage {
             peer,
             port: 80,
             scheme: Scheme::Http,
+            tls: None,
             method: &request.method,
             host: request.host.as_bytes(),
             path: request.path.as_bytes(),

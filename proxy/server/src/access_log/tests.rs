@@ -19,6 +19,7 @@ fn admit(engine: &Engine) -> Account {
         peer: [10, 0, 0, 1].into(),
         port: 80,
         scheme: Scheme::Http,
+        tls: None,
         method: "GET",
         host: b"shop.example",
         path: b"/",
@@ -136,6 +137,7 @@ fn refused_account() -> Account {
             policy: Policy { access, ..Policy::default() },
             rules: vec![HostRule { host: "shop.example".to_owned(), paths: vec![path] }],
             default_backend: None,
+            tls: Vec::new(),
         }],
         backends: BTreeMap::new(),
         ..Declaration::default()

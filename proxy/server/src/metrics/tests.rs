@@ -31,6 +31,7 @@ fn declaration() -> Declaration {
             policy: Policy { access, ..Policy::default() },
             rules: vec![HostRule { host: "shop.example".to_owned(), paths: vec![path] }],
             default_backend: None,
+            tls: Vec::new(),
         }],
         // The default backend has the name of the Ingress, to see that their series do not meet.
         default_backend: Some(BackendName { service: "front".to_owned(), ..backend.clone() }),
@@ -44,6 +45,7 @@ fn ask(state: &State, host: &[u8]) {
         peer: [203, 0, 113, 9].into(),
         port: 80,
         scheme: Scheme::Http,
+        tls: None,
         method: "GET",
         host,
         path: b"/",

@@ -102,6 +102,7 @@ fn refusal(reason: Reason, status: u16, hit: Option<RuleHit>) -> Refusal {
         peer: [203, 0, 113, 9].into(),
         port: 80,
         scheme: Scheme::Http,
+        tls: None,
         method: "GET",
         host: b"shop.example",
         path: b"/",

@@ -54,6 +54,7 @@ impl Front {
                 policy,
                 rules: vec![HostRule { host: String::new(), paths: vec![path] }],
                 default_backend: None,
+                tls: Vec::new(),
             }],
             backends: [(name, BackendSpec::Addresses(origins.to_vec()))].into(),
             ..Declaration::default()
@@ -130,6 +131,7 @@ async fn serve(mut socket: Socket, info: ConnInfo, lane: Arc<PingoraLane>, share
                 peer: info.peer.ip(),
                 port: info.local.port(),
                 scheme: info.scheme,
+                tls: None,
                 method: head.method,
                 host: head.host,
                 path: head.path,
