@@ -14,16 +14,15 @@ use crate::shared::{Lanes, Shared};
 use crate::socket::Socket;
 use crate::worker::Worker;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use weir_core::account::End;
-use weir_core::facts::{Facts, Scheme};
+use weir_core::facts::Facts;
 
 /// Serves the requests of one connection until it is over.
-pub async fn serve(socket: Socket, peer: SocketAddr, local: SocketAddr, worker: Arc<Worker>) {
-    let mut conn = Conn::new(socket, ConnInfo { peer, local, scheme: Scheme::Http });
+pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
+    let mut conn = Conn::new(socket, info);
     while wait_for_request(&mut conn, &worker.shared).await.is_ok() {
         // Boxed, so that an idle connection pays for its socket and not for the largest request.
         match Box::pin(serve_one(conn, &worker)).await {

@@ -7,6 +7,7 @@ use crate::access_log::Lane;
 use crate::lane::pingora::strict::Malformed;
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
+use crate::tls::Failure;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -16,6 +17,8 @@ pub struct Counters {
     connections_accepted: AtomicU64,
     connections_shed: AtomicU64,
     accepts_failed: AtomicU64,
+    handshakes: AtomicU64,
+    handshake_failures: [AtomicU64; Failure::ALL.len()],
     lanes: [AtomicU64; Lane::ALL.len()],
     declined: [AtomicU64; Why::ALL.len()],
     malformed: [AtomicU64; MALFORMED.len()],
@@ -31,6 +34,8 @@ impl Counters {
             connections_accepted: AtomicU64::new(0),
             connections_shed: AtomicU64::new(0),
             accepts_failed: AtomicU64::new(0),
+            handshakes: AtomicU64::new(0),
+            handshake_failures: zeros(),
             lanes: zeros(),
             declined: zeros(),
             malformed: zeros(),
@@ -53,6 +58,14 @@ impl Counters {
     /// Accepting failed: no descriptors, no memory, or the client was gone.
     pub fn accept_failed(&self) {
         add(&self.accepts_failed, 1);
+    }
+
+    /// A TLS handshake ended, in a connection or not.
+    pub fn handshake(&self, failure: Option<Failure>) {
+        match failure {
+            None => add(&self.handshakes, 1),
+            Some(failure) => at(&self.handshake_failures, failure as usize),
+        }
     }
 
     /// A request ended that was served by this lane.
@@ -91,6 +104,8 @@ impl Counters {
             connections_accepted: load(&self.connections_accepted),
             connections_shed: load(&self.connections_shed),
             accepts_failed: load(&self.accepts_failed),
+            handshakes: load(&self.handshakes),
+            handshake_failures: pairs(&Failure::ALL, &self.handshake_failures),
             lanes: pairs(&Lane::ALL, &self.lanes),
             declined: pairs(&Why::ALL, &self.declined),
             malformed: pairs(&MALFORMED, &self.malformed),
@@ -116,6 +131,10 @@ pub struct Reading {
     pub connections_shed: u64,
     /// Accepts that failed.
     pub accepts_failed: u64,
+    /// TLS handshakes that ended in a connection.
+    pub handshakes: u64,
+    /// TLS handshakes that did not, by reason.
+    pub handshake_failures: Vec<(Failure, u64)>,
     /// Requests by lane.
     pub lanes: Vec<(Lane, u64)>,
     /// Requests that the express lane left to the other, by reason.
@@ -196,7 +215,9 @@ mod tests {
         Why::ALL.iter().for_each(|why| counters.declined(*why));
         MALFORMED.iter().for_each(|fault| counters.malformed(*fault));
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
+        Failure::ALL.iter().for_each(|failure| counters.handshake(Some(*failure)));
         let once = counters.read();
+        assert!(once.handshake_failures.iter().all(|(_, count)| *count == 1) && once.handshakes == 0);
         assert!(once.lanes.iter().all(|(_, count)| *count == 1));
         assert!(once.declined.iter().all(|(_, count)| *count == 1));
         assert!(once.malformed.iter().all(|(_, count)| *count == 1));

@@ -27,5 +27,6 @@ pub mod socket;
 pub mod state;
 pub mod telemetry;
 mod text;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

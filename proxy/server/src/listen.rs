@@ -3,6 +3,16 @@
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use weir_core::facts::Scheme;
+
+/// A socket that is listened on, and what is spoken there.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// Plain HTTP, or HTTP over TLS.
+    pub scheme: Scheme,
+}
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]

@@ -3,26 +3,32 @@
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::listen::{self, ListenError};
+use crate::listen::{self, ListenError, Listener};
 use crate::shared::{Connections, Lanes, Phase, Shared, Timeouts};
+use crate::tls::Tls;
 use crate::worker;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::watch;
 use weir_core::Engine;
+use weir_core::facts::Scheme;
 
 /// What a server is made of.
 pub struct Config {
     /// Addresses for plain HTTP; port 0 lets the system choose.
     pub http: Vec<SocketAddr>,
+    /// Addresses for HTTP over TLS; port 0 lets the system choose.
+    pub https: Vec<SocketAddr>,
     /// Threads that serve.
     pub workers: usize,
     /// Most client connections; 0 is as many as there are descriptors for.
     pub connections: usize,
     /// Which lanes are open.
     pub lanes: Lanes,
+    /// What TLS is served with.
+    pub tls: Arc<Tls>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// Admits requests.
@@ -37,7 +43,8 @@ pub struct Config {
 
 /// A server that is running.
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
     connections: Connections,
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<()>>,
@@ -61,19 +68,24 @@ impl Server {
     /// [`StartError`]; nothing is left running then.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let workers = config.workers.max(1);
-        let mut addresses = Vec::new();
-        let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
-        for &address in &config.http {
-            let (bound, listeners) = listen::bind(address, workers)?;
-            addresses.push(bound);
-            for (worker, listener) in sockets.iter_mut().zip(listeners) {
-                worker.push(listener);
+        let mut sockets: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut bind = |addresses: &[SocketAddr], scheme: Scheme| {
+            let mut all = Vec::new();
+            for &address in addresses {
+                let (bound, listeners) = listen::bind(address, workers)?;
+                all.push(bound);
+                for (worker, socket) in sockets.iter_mut().zip(listeners) {
+                    worker.push(Listener { socket, scheme });
+                }
             }
-        }
+            Ok::<_, ListenError>(all)
+        };
+        let http = bind(&config.http, Scheme::Http)?;
+        let https = bind(&config.https, Scheme::Https)?;
         let (phase, phases) = watch::channel(Phase::Run);
         let most = if config.connections == 0 { most_connections() } else { config.connections };
         let connections = Connections::new(most);
-        let mut server = Self { addresses, connections: connections.clone(), phase, workers: Vec::new() };
+        let mut server = Self { http, https, connections: connections.clone(), phase, workers: Vec::new() };
         for (number, listeners) in sockets.into_iter().enumerate() {
             let shared = Arc::new(Shared {
                 engine: config.engine.clone(),
@@ -81,6 +93,7 @@ impl Server {
                 counters: config.counters.clone(),
                 log: config.log.worker(),
                 connections: connections.clone(),
+                tls: config.tls.clone(),
                 timeouts: config.timeouts,
                 lanes: config.lanes,
                 phase: phases.clone(),
@@ -103,9 +116,14 @@ impl Server {
         Ok(server)
     }
 
-    /// The addresses that are listened on, in the order of the configuration.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// The addresses that are listened on for plain HTTP, in the order of the configuration.
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// The addresses that are listened on for HTTP over TLS, in the order of the configuration.
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.https
     }
 
     /// Client connections that are open.

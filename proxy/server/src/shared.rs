@@ -3,6 +3,7 @@
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::tls::Tls;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Shared {
     pub log: AccessLog,
     /// Connections that are open.
     pub connections: Connections,
+    /// What TLS is served with.
+    pub tls: Arc<Tls>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// Which lanes are open.
@@ -67,6 +70,8 @@ pub enum Lanes {
 pub struct Timeouts {
     /// An idle connection, before its first request and between requests (ingress-nginx's `keep-alive`).
     pub idle: Duration,
+    /// A TLS handshake, from the first byte of the connection to its end.
+    pub handshake: Duration,
     /// A request head, from its first byte to its last.
     pub head: Duration,
     /// Between two reads of a request body (ingress-nginx's `client-body-timeout`).
@@ -81,6 +86,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(75),
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(60),
             write: Duration::from_secs(60),

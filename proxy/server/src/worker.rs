@@ -1,15 +1,20 @@
 //! One worker: a thread with a runtime, listening sockets and an origin pool of its own.
 
+use crate::conn::ConnInfo;
 use crate::connection;
 use crate::deadline;
 use crate::lane::pingora::PingoraLane;
+use crate::listen::Listener;
 use crate::shared::{Phase, Shared};
+use crate::socket::Socket;
+use crate::tls;
 use crate::upstream::pool;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use weir_core::facts::Scheme;
 
 /// What a worker needs to serve a connection.
 pub struct Worker {
@@ -23,14 +28,14 @@ pub struct Worker {
 ///
 /// # Errors
 /// When the runtime or a socket cannot be set up.
-pub fn run(shared: Arc<Shared>, listeners: Vec<TcpListener>) -> io::Result<()> {
+pub fn run(shared: Arc<Shared>, listeners: Vec<Listener>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let worker = Arc::new(Worker { pingora: PingoraLane::new(shared.clone()), shared });
         let mut accepting = Vec::new();
-        for listener in listeners {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            accepting.push(tokio::spawn(accept(listener, worker.clone())));
+        for Listener { socket, scheme } in listeners {
+            let listener = tokio::net::TcpListener::from_std(socket)?;
+            accepting.push(tokio::spawn(accept(listener, scheme, worker.clone())));
         }
         let sweeping = tokio::spawn(sweep(worker.shared.clone()));
         worker.shared.phase.clone().wait_for(|phase| *phase >= Phase::Drain).await.ok();
@@ -45,11 +50,11 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<TcpListener>) -> io::Result<()> {
     })
 }
 
-async fn accept(listener: tokio::net::TcpListener, worker: Arc<Worker>) {
+async fn accept(listener: tokio::net::TcpListener, scheme: Scheme, worker: Arc<Worker>) {
     let local = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => take(stream, peer, local, &worker),
+            Ok((stream, peer)) => take(stream, ConnInfo { peer, local, scheme }, &worker),
             // Out of descriptors or memory: connections in flight must end before there is room. Anything else is the
             // fault of the one connection that died in the queue.
             Err(error) if is_exhaustion(&error) => {
@@ -61,7 +66,7 @@ async fn accept(listener: tokio::net::TcpListener, worker: Arc<Worker>) {
     }
 }
 
-fn take(stream: TcpStream, peer: SocketAddr, local: SocketAddr, worker: &Arc<Worker>) {
+fn take(stream: TcpStream, info: ConnInfo, worker: &Arc<Worker>) {
     // Refused before anything is allocated for it.
     let Some(place) = worker.shared.connections.enter() else {
         worker.shared.counters.connection_shed();
@@ -70,9 +75,22 @@ fn take(stream: TcpStream, peer: SocketAddr, local: SocketAddr, worker: &Arc<Wor
     worker.shared.counters.connection_accepted();
     let worker = worker.clone();
     tokio::spawn(async move {
-        connection::serve(stream.into(), peer, local, worker).await;
+        let socket = match info.scheme {
+            Scheme::Http => Some(Socket::Plain(stream)),
+            // Boxed, so that a connection does not keep the room that its handshake took.
+            Scheme::Https => Box::pin(handshake(stream, &worker.shared)).await,
+        };
+        if let Some(socket) = socket {
+            connection::serve(socket, info, worker).await;
+        }
         drop(place);
     });
+}
+
+async fn handshake(stream: TcpStream, shared: &Shared) -> Option<Socket> {
+    let accepted = tls::handshake::accept(stream, &shared.tls, shared.timeouts.handshake).await;
+    shared.counters.handshake(accepted.as_ref().err().copied());
+    accepted.ok()
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {

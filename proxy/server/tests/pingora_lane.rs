@@ -50,6 +50,8 @@ impl Proxy {
         });
         let server = Server::start(&Config {
             http: vec![([127, 0, 0, 1], 0).into()],
+            https: Vec::new(),
+            tls: Arc::new(weir::tls::Tls::start().unwrap()),
             workers: 1,
             connections: 100,
             lanes,
@@ -64,7 +66,7 @@ impl Proxy {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.server.as_ref().unwrap().addresses()[0]).unwrap();
+        let stream = TcpStream::connect(self.server.as_ref().unwrap().http()[0]).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }

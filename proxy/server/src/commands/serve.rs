@@ -8,6 +8,7 @@ use crate::server::{Config, Server, StartError};
 use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
 use crate::state::State;
 use crate::telemetry::{self, TelemetryError};
+use crate::tls::{Tls, TlsError};
 use crate::upstream::resolve;
 use std::fmt;
 use std::io;
@@ -40,8 +41,11 @@ pub enum ServeError {
     /// The admin listener did not start.
     #[error("cannot start the admin listener (--admin)")]
     Admin(#[from] AdminError),
+    /// TLS cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server did not start.
-    #[error("cannot start the server (--http)")]
+    #[error("cannot start the server (--http, --https)")]
     Server(#[from] StartError),
     /// The control thread cannot run.
     #[error("cannot run the control thread")]
@@ -80,7 +84,7 @@ pub(super) fn run(arguments: &[String]) -> Result<(), ServeError> {
     telemetry::start(&settings.log_level, settings.log_format)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let running = start(&settings)?;
-    announce(&settings, running.server.addresses(), running.admin)?;
+    announce(&settings, &running.server, running.admin)?;
     running.wait()
 }
 
@@ -115,9 +119,11 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     control.spawn(resolve::run(engine.clone()));
     let server = Server::start(&Config {
         http: settings.http.clone(),
+        https: settings.https.clone(),
         workers: settings.workers.get(),
         connections: settings.connections,
         lanes: settings.lanes,
+        tls: Arc::new(Tls::start()?),
         timeouts: settings.timeouts,
         engine,
         clock,
@@ -131,7 +137,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
 impl Running {
     /// Where clients connect: the first address.
     pub(super) fn http(&self) -> Option<SocketAddr> {
-        self.server.addresses().first().copied()
+        self.server.http().first().copied()
     }
 
     /// Where operators connect.
@@ -194,12 +200,13 @@ fn apply(state: &State, declaration: Declaration, findings: Vec<Finding>) {
 
 /// Says what was bound, for people and for whoever asked for port 0: to the log, and as lines such as
 /// `http 127.0.0.1:8080` to the standard output. Where JSON goes there too, each line is an object.
-fn announce(settings: &Settings, http: &[SocketAddr], admin: Option<SocketAddr>) -> Result<(), ServeError> {
+fn announce(settings: &Settings, server: &Server, admin: Option<SocketAddr>) -> Result<(), ServeError> {
     let only_json = settings.access_log == access_log::Target::Stdout
         && settings.access_log_format == access_log::Format::Json;
     let mut text = String::new();
-    let listening =
-        http.iter().map(|address| ("http", *address)).chain(admin.map(|address| ("admin", address)));
+    let listening = server.http().iter().map(|address| ("http", *address));
+    let listening = listening.chain(server.https().iter().map(|address| ("https", *address)));
+    let listening = listening.chain(admin.map(|address| ("admin", address)));
     for (what, address) in listening {
         tracing::info!(%address, "listening for {what}");
         text.push_str(&match only_json {

@@ -241,6 +241,18 @@ pub static FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "weir_tls_handshakes_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "TLS handshakes with clients: completed, or by what went wrong.",
+        collect: |view, samples| {
+            samples.push(&["completed"], number(view.process.handshakes));
+            for (failure, count) in &view.process.handshake_failures {
+                samples.push(&[failure.as_str()], number(*count));
+            }
+        },
+    },
+    Family {
         name: "weir_lane_requests_total",
         kind: Kind::Counter,
         labels: &["lane"],

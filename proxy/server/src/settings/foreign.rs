@@ -38,6 +38,9 @@ pub(super) static FLAGS: &[Foreign] = &[
     set("http-port", "http", |settings, text| {
         value::port(text).map(|port| settings.http = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))])
     }),
+    set("https-port", "https", |settings, text| {
+        value::port(text).map(|port| settings.https = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))])
+    }),
     // First the port, then the host: the order of this list.
     set("healthz-port", "admin", |settings, text| {
         value::port(text)
@@ -61,7 +64,6 @@ pub(super) static FLAGS: &[Foreign] = &[
     ignore("exclude-socket-metrics"),
     ignore("health-check-path"),
     ignore("health-check-timeout"),
-    ignore("https-port"),
     ignore("internal-logger-address"),
     ignore("kubeconfig"),
     ignore("length-buckets"),
@@ -129,4 +131,4 @@ const fn ignore_switch(name: &'static str) -> Foreign {
     Foreign { name, effect: Effect::IgnoreSwitch }
 }
 
-const LATER: [&str; 2] = ["https", "upstream"];
+const LATER: [&str; 1] = ["upstream"];

@@ -30,6 +30,8 @@ pub struct Settings {
     pub source: Option<Source>,
     /// Addresses for plain HTTP; port 0 lets the system choose.
     pub http: Vec<SocketAddr>,
+    /// Addresses for HTTP over TLS; port 0 lets the system choose.
+    pub https: Vec<SocketAddr>,
     /// Address of metrics, health and status.
     pub admin: Admin,
     /// Which set of defaults.
@@ -115,6 +117,7 @@ impl Default for Settings {
         Self {
             source: None,
             http: vec![SocketAddr::from(([0, 0, 0, 0], 8080))],
+            https: Vec::new(),
             admin: Admin::On(SocketAddr::from(([127, 0, 0, 1], 10254))),
             profile: Profile::Weir,
             // Counts the quota of the control group, not only the cores of the machine.

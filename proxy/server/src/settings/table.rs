@@ -71,6 +71,16 @@ pub static ROWS: &[Row] = &[
         print: |settings| join(&settings.http),
     },
     Row {
+        name: "https",
+        placeholder: "ADDR",
+        summary: "Address for HTTP over TLS, as `http`. By default there is none.",
+        good: "0.0.0.0:8443",
+        bad: "localhost",
+        arity: Arity::Many(|settings| settings.https.clear()),
+        set: |settings, text| value::address(text).map(|address| settings.https.push(address)),
+        print: |settings| join(&settings.https),
+    },
+    Row {
         name: "admin",
         placeholder: "ADDR",
         summary: "Address of `/metrics`, `/healthz`, `/readyz`, `/api/*` and the status page, or `off`. Whoever reaches \
@@ -249,6 +259,16 @@ pub static ROWS: &[Row] = &[
         arity: Arity::One,
         set: |settings, text| value::duration(text).map(|time| settings.timeouts.idle = time),
         print: |settings| value::print_duration(settings.timeouts.idle),
+    },
+    Row {
+        name: "handshake-timeout",
+        placeholder: "DURATION",
+        summary: "How long a TLS handshake may take, from the first byte of the connection to its end.",
+        good: "10s",
+        bad: "ten",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.timeouts.handshake = time),
+        print: |settings| value::print_duration(settings.timeouts.handshake),
     },
     Row {
         name: "head-timeout",

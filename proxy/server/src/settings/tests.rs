@@ -43,14 +43,14 @@ fn all_mistakes_are_reported_at_once() {
     let environment = Environment::from([("WEIR_LANE", "fast"), ("WEIR_SHUTDOWN_TIMEOUT", "1y")]);
     let file = "workers: 0\nlisten: x\naccess-log: [a, b]\nlog-format: json\n";
     let arguments = "--source kubernetes --http localhost --http 1.2.3.4 --htp 1 --clients=many --admin --profile nginx \
-                     stray --https :443 --config weir.yaml --healthz-port 99999";
+                     stray --upstream :443 --config weir.yaml --healthz-port 99999";
     check_mistakes(
         read_with(arguments, &environment, file),
         &expect![[r#"
         --htp: unknown flag; did you mean --http?
         --admin: needs a value
         weir serve: expected a flag, found "stray"
-        --https: is not in this version
+        --upstream: is not in this version
         weir.yaml: access-log: expected one value
         weir.yaml: listen: unknown setting
         --source: kubernetes is not in this version; expected manifests=DIR, found "kubernetes"

@@ -23,3 +23,4 @@ mod scale;
 mod slow_clients;
 mod start;
 mod support;
+mod tls;

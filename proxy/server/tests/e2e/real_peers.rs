@@ -2,26 +2,11 @@
 //!
 //! Where one of them is not installed its tests say so and pass, unless `WEIR_TEST_PEERS=required`.
 
-use crate::support::{LANES, PATIENCE, Weir, ingress};
+use crate::support::{LANES, PATIENCE, Weir, ingress, installed};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
-
-/// Whether all of these can be run.
-fn installed(programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|program| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut folders: Vec<_> = std::env::split_paths(&path).collect();
-        folders.push("/usr/sbin".into());
-        !folders.iter().any(|folder| folder.join(program).is_file())
-    });
-    let Some(missing) = missing else { return true };
-    let required = std::env::var("WEIR_TEST_PEERS").is_ok_and(|value| value == "required");
-    assert!(!required, "{missing} is not installed");
-    println!("skipped: {missing} is not installed");
-    false
-}
 
 /// nginx with a folder of its own; ended when dropped.
 struct Nginx {

@@ -1,6 +1,6 @@
 //! Exchanges as data: what a client sends, what the origin answers, and what each must have got.
 
-use super::{Client, LANES, Lane, Origin, Reaction, Weir, ingress};
+use super::{Client, LANES, Lane, Origin, Reaction, Weir, ingress, tls};
 use std::collections::HashMap;
 
 /// One exchange. In the texts `@` stands for a field line that names the case.
@@ -25,6 +25,13 @@ enum Then {
     Closes,
     /// The express lane passes the end of the origin's connection on; pingora makes chunks of the body.
     ByLane,
+}
+
+/// How the client connects.
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Http,
+    Https,
 }
 
 /// What the client gets.
@@ -130,7 +137,7 @@ impl Case {
     }
 }
 
-/// Runs the cases through both lanes, each case over a connection of its own.
+/// Runs the cases through both lanes, without and with TLS, each case over a connection of its own.
 pub fn run_cases(cases: &[Case], flags: &[&str]) {
     let mut wrong = Vec::new();
     for lane in LANES {
@@ -144,23 +151,40 @@ pub fn run_cases(cases: &[Case], flags: &[&str]) {
                 Some((answer, false)) => Reaction::Write(answer.clone()),
                 None => Reaction::ok("another"),
             });
-        let weir = lane.start(&ingress("web", "", origin.address, &[("proxy-next-upstream", "off")]), flags);
-        for case in cases {
-            if let Err(error) = run(case, lane, &weir, &origin) {
-                wrong.push(format!("{lane:?}, {}: {error}", case.name));
+        let weir = lane.start(
+            &ingress("web", "", origin.address, &[("proxy-next-upstream", "off")]),
+            &[&["--https", "127.0.0.1:0"], flags].concat(),
+        );
+        for (scheme, case) in [Scheme::Http, Scheme::Https]
+            .iter()
+            .flat_map(|scheme| cases.iter().map(move |case| (*scheme, case)))
+        {
+            let seen = origin.seen().len();
+            if let Err(error) = run(case, lane, scheme, &weir, &origin, seen) {
+                wrong.push(format!("{lane:?}, {scheme:?}, {}: {error}", case.name));
             }
         }
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-fn run(case: &Case, lane: Lane, weir: &Weir, origin: &Origin) -> Result<(), String> {
+fn run(
+    case: &Case,
+    lane: Lane,
+    scheme: Scheme,
+    weir: &Weir,
+    origin: &Origin,
+    seen: usize,
+) -> Result<(), String> {
     let closes = match case.then {
         Then::Stays => false,
         Then::Closes => true,
         Then::ByLane => lane == Lane::Auto,
     };
-    let mut client = Client::connect(weir.http);
+    let mut client = match scheme {
+        Scheme::Http => Client::connect(weir.http),
+        Scheme::Https => Client::connect_tls(weir.https(), "a.test", tls::trusting()),
+    };
     client.send(case.bytes());
     match &case.got {
         Got::Whole(status, body) => {
@@ -191,8 +215,8 @@ fn run(case: &Case, lane: Lane, weir: &Weir, origin: &Origin) -> Result<(), Stri
         }
     }
     if let Some((method, target, body)) = &case.seen {
-        let seen = origin.seen();
-        let mut requests = seen.iter().filter(|request| request.header("x-case") == Some(case.name));
+        let all = origin.seen();
+        let mut requests = all[seen..].iter().filter(|request| request.header("x-case") == Some(case.name));
         let Some(request) = requests.next() else { return Err("the origin saw nothing".to_owned()) };
         same("times seen", &(1 + requests.count()), &1)?;
         same("method", &request.method.as_str(), method)?;

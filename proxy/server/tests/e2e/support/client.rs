@@ -1,15 +1,49 @@
 //! A client that sends exactly the bytes it is told to.
 
 use super::PATIENCE;
+use super::tls::{self, TlsStream};
+use rustls::{ClientConfig, ClientConnection};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One connection.
 pub struct Client {
-    stream: TcpStream,
+    stream: Link,
     /// What was read and not yet used.
     ahead: Vec<u8>,
+}
+
+/// What a connection is made of.
+enum Link {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Read for Link {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(space),
+            Self::Tls(tls) => tls.read(space),
+        }
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.write(bytes),
+            Self::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
 }
 
 /// A response.
@@ -75,16 +109,31 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, ahead: Vec::new() }
+        Self { stream: Link::Plain(stream), ahead: Vec::new() }
+    }
+
+    /// Over TLS, with this name asked for. The handshake comes with the first byte.
+    pub fn connect_tls(to: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Self {
+        let Link::Plain(stream) = Self::connect(to).stream else { unreachable!("made plain") };
+        Self { stream: Link::Tls(Box::new(tls::wrap(stream, name, config))), ahead: Vec::new() }
+    }
+
+    /// What is known of TLS, if that is spoken.
+    pub fn tls(&self) -> Option<&ClientConnection> {
+        match &self.stream {
+            Link::Plain(_) => None,
+            Link::Tls(tls) => Some(&tls.conn),
+        }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).expect("weir reads");
+        self.try_send(bytes).expect("weir reads");
     }
 
     /// As [`send`](Self::send), for bytes that weir may not want.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
+        self.stream.write_all(bytes.as_ref())?;
+        self.stream.flush()
     }
 
     pub fn get(&mut self, host: &str, path: &str) -> Reply {
@@ -104,7 +153,7 @@ impl Client {
     }
 
     pub fn shutdown_write(&mut self) {
-        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        self.stream().shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     /// The response to a request with `method`.
@@ -219,7 +268,10 @@ impl Client {
 
     /// The socket.
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        match &self.stream {
+            Link::Plain(tcp) => tcp,
+            Link::Tls(tls) => &tls.sock,
+        }
     }
 
     /// Everything until weir closes; an error when it does so with a reset.

@@ -6,6 +6,8 @@ pub mod client;
 pub mod gate;
 pub mod lane;
 pub mod origin;
+pub mod peers;
+pub mod tls;
 pub mod weir;
 
 pub use cases::{Case, case, run_cases};
@@ -13,6 +15,7 @@ pub use client::{Client, Reply, burst, count, get, ip};
 pub use gate::Gate;
 pub use lane::{LANES, Lane};
 pub use origin::{Origin, Peer, Reaction, Request};
+pub use peers::installed;
 pub use weir::{WITH_SETTINGS, Weir, ingress, settings};
 
 use std::time::{Duration, Instant};

@@ -12,6 +12,8 @@ pub struct Weir {
     child: Child,
     /// Where it listens for clients.
     pub http: SocketAddr,
+    /// Where it listens for clients with TLS, if it was told to: announced between the others.
+    https: Option<SocketAddr>,
     /// Where it listens for operators.
     pub admin: SocketAddr,
     folder: tempfile::TempDir,
@@ -50,11 +52,12 @@ impl Weir {
                 let _ = tx.send((kind, address));
             }
         });
-        let (mut http, mut admin) = (None, None);
+        let (mut http, mut https, mut admin) = (None, None, None);
         while http.is_none() || admin.is_none() {
             // Thousands of objects take their time where tests share the cores.
             match addresses.recv_timeout(3 * PATIENCE) {
                 Ok((kind, address)) if kind == "http" => http = Some(address),
+                Ok((kind, address)) if kind == "https" => https = Some(address),
                 Ok((kind, address)) if kind == "admin" => admin = Some(address),
                 Ok(_) => {}
                 Err(error) => {
@@ -67,7 +70,7 @@ impl Weir {
                 }
             }
         }
-        Self { child, http: http.unwrap(), admin: admin.unwrap(), folder, stdout, stderr }
+        Self { child, http: http.unwrap(), https, admin: admin.unwrap(), folder, stdout, stderr }
     }
 
     /// `weir serve` on this folder, on ports that the system chooses.
@@ -76,6 +79,11 @@ impl Weir {
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "off"]);
         command.arg("--source").arg(format!("manifests={}", folder.display()));
         command
+    }
+
+    /// Where it listens for clients with TLS.
+    pub fn https(&self) -> SocketAddr {
+        self.https.expect("weir was told to listen for TLS")
     }
 
     /// Changes the manifests as a whole and waits until they are in force.

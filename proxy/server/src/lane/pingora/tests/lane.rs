@@ -10,6 +10,7 @@ use crate::lane::pingora::PingoraLane;
 use crate::lane::pingora::strict::{self, BodyLength};
 use crate::shared::{Connections, Lanes, Phase, Shared, Timeouts};
 use crate::socket::Socket;
+use crate::tls::Tls;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -109,6 +110,7 @@ fn shared(phase: watch::Receiver<Phase>) -> Shared {
         counters: Arc::default(),
         log: AccessLog::off(),
         connections: Connections::new(100),
+        tls: Arc::new(Tls::start().unwrap()),
         timeouts: Timeouts::default(),
         lanes: Lanes::Pingora,
         phase,

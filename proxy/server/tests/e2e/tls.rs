@@ -1,0 +1,220 @@
+//! TLS towards clients: openssl and curl as peers, and clients of our own where a test must see inside.
+
+use crate::support::tls::{trusting, wrap};
+use crate::support::{Client, LANES, Origin, Reaction, Weir, ingress, installed, until};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const HTTPS: [&str; 2] = ["--https", "127.0.0.1:0"];
+
+fn origin() -> Origin {
+    Origin::start(|_| Reaction::ok("hello"))
+}
+
+/// What `openssl s_client` says when it has nothing to send.
+fn s_client(to: SocketAddr, arguments: &[&str]) -> String {
+    let output = Command::new("openssl")
+        .args(["s_client", "-connect", &to.to_string()])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    format!("{out}\n{err}")
+}
+
+/// As [`s_client`], with a request, so that what comes after the handshake is read too.
+fn s_client_get(to: SocketAddr, arguments: &[&str]) -> String {
+    let mut child = Command::new("openssl")
+        .args(["s_client", "-connect", &to.to_string(), "-ign_eof"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    let _ = child.stdin.take().unwrap().write_all(request);
+    let output = child.wait_with_output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    format!("{out}\n{err}")
+}
+
+fn failures(weir: &Weir, result: &str) -> f64 {
+    weir.metric(&format!("weir_tls_handshakes_total{{result=\"{result}\"}}")).unwrap_or_default()
+}
+
+#[test]
+fn curl_over_tls_through_both_lanes() {
+    if !installed(&["curl"]) {
+        return;
+    }
+    let origin = Origin::start(|request| {
+        let proto = request.header("x-forwarded-proto").unwrap_or("none").to_owned();
+        Reaction::ok(format!("{proto} {}", request.body.len()))
+    });
+    for lane in LANES {
+        let weir = lane.start(&ingress("web", "a.test", origin.address, &[]), &HTTPS);
+        let port = weir.https().port();
+        let curl = |arguments: &[&str]| {
+            let output = Command::new("curl")
+                .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--insecure"])
+                .args(["--resolve", &format!("a.test:{port}:127.0.0.1")])
+                .args(arguments)
+                .arg(format!("https://a.test:{port}/"))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert_eq!(curl(&[]), "https 0", "{lane:?}");
+        assert_eq!(curl(&["--tls-max", "1.2"]), "https 0", "{lane:?}");
+        assert_eq!(curl(&["--data", "abc"]), "https 3", "{lane:?}");
+        assert_eq!(curl(&["--data", "abc", "--header", "Transfer-Encoding: chunked"]), "https 3", "{lane:?}");
+        assert!(failures(&weir, "completed") >= 4.0);
+    }
+}
+
+#[test]
+fn tls_1_2_and_1_3_and_nothing_older() {
+    if !installed(&["openssl"]) {
+        return;
+    }
+    let origin = origin();
+    let weir = Weir::start_with(&ingress("web", "a.test", origin.address, &[]), &HTTPS);
+    for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let said = s_client(weir.https(), &[version, "-servername", "a.test"]);
+        assert!(said.contains(&format!("New, {name}")), "{said}");
+        assert!(said.contains("CN = weir default certificate"), "{said}");
+    }
+    let said = s_client(weir.https(), &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-servername", "a.test"]);
+    assert!(said.contains("New, (NONE)") && said.contains("SSL alert number"), "{said}");
+    until("the failure is counted", || failures(&weir, "version") == 1.0);
+}
+
+#[test]
+fn http_1_1_is_agreed_on_and_other_protocols_are_refused() {
+    if !installed(&["openssl"]) {
+        return;
+    }
+    let origin = origin();
+    let weir = Weir::start_with(&ingress("web", "a.test", origin.address, &[]), &HTTPS);
+    let said = s_client(weir.https(), &["-alpn", "http/1.1"]);
+    assert!(said.contains("ALPN protocol: http/1.1"), "{said}");
+    let said = s_client(weir.https(), &["-alpn", "smtp"]);
+    assert!(said.contains("alert no application protocol"), "{said}");
+}
+
+/// Each worker has sockets of its own, so that some of these connections meet workers that have not seen the session.
+#[test]
+fn sessions_are_resumed_across_workers() {
+    if !installed(&["openssl"]) {
+        return;
+    }
+    let origin = origin();
+    let weir = Weir::start_with(
+        &ingress("web", "a.test", origin.address, &[]),
+        &[&HTTPS[..], &["--workers", "4"]].concat(),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let session = folder.path().join(version);
+        let session = session.to_str().unwrap();
+        let said = s_client_get(weir.https(), &[version, "-servername", "a.test", "-sess_out", session]);
+        assert!(said.contains("New, TLS") && said.contains("hello"), "{said}");
+        for _ in 0..12 {
+            let said = s_client_get(weir.https(), &[version, "-servername", "a.test", "-sess_in", session]);
+            assert!(said.contains("Reused, TLS") && said.contains("hello"), "{said}");
+        }
+        // Another name is another host.
+        let said = s_client_get(weir.https(), &[version, "-servername", "b.test", "-sess_in", session]);
+        assert!(said.contains("New, TLS"), "{said}");
+    }
+}
+
+#[test]
+fn there_is_no_early_data() {
+    if !installed(&["openssl"]) {
+        return;
+    }
+    let origin = origin();
+    let weir = Weir::start_with(&ingress("web", "a.test", origin.address, &[]), &HTTPS);
+    let said = s_client_get(weir.https(), &["-tls1_3", "-servername", "a.test"]);
+    assert!(said.contains("Max Early Data: 0"), "{said}");
+}
+
+#[test]
+fn a_handshake_that_stalls_is_cut_at_the_deadline() {
+    let origin = origin();
+    let weir = Weir::start_with(
+        &ingress("web", "a.test", origin.address, &[]),
+        &[&HTTPS[..], &["--handshake-timeout", "1s"]].concat(),
+    );
+    let began = Instant::now();
+    let silent = TcpStream::connect(weir.https()).unwrap();
+    let mut trickle = TcpStream::connect(weir.https()).unwrap();
+    // A record of a handshake message that does not come.
+    trickle.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 252]).unwrap();
+    // One that says hello and no more.
+    let mut hello = wrap(TcpStream::connect(weir.https()).unwrap(), "a.test", trusting());
+    hello.conn.write_tls(&mut hello.sock).unwrap();
+    for mut stream in [silent, trickle, hello.sock] {
+        stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+        // What is said before the cut does not matter.
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all);
+    }
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    until("the failures are counted", || failures(&weir, "deadline") == 3.0);
+    assert_eq!(Client::connect(weir.http).get("a.test", "/").status, 200);
+}
+
+#[test]
+fn what_goes_wrong_is_counted_by_reason_and_not_logged() {
+    let origin = origin();
+    let weir = Weir::start_with(&ingress("web", "a.test", origin.address, &[]), &HTTPS);
+    let mut plain = Client::connect(weir.https());
+    plain.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let _ = plain.rest();
+    until("not-tls", || failures(&weir, "not-tls") == 1.0);
+    drop(TcpStream::connect(weir.https()).unwrap());
+    until("closed", || failures(&weir, "closed") == 1.0);
+    // A client that trusts nobody says so.
+    let nobody =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+    let mut client = Client::connect_tls(weir.https(), "a.test", Arc::new(nobody));
+    assert!(client.try_send("x").is_err());
+    until("alert", || failures(&weir, "alert") == 1.0);
+    assert!(!weir.stderr().to_lowercase().contains("handshake"), "{}", weir.stderr());
+}
+
+/// What is written to TLS may wait inside for the socket: it must not be forgotten there.
+#[test]
+fn large_bodies_come_whole_to_a_client_that_takes_its_time() {
+    let body: Vec<u8> = (0..8 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let answer = body.clone();
+    let origin = Origin::start(move |_| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+        Reaction::Write([head.into_bytes(), answer.clone()].concat())
+    });
+    for lane in LANES {
+        let weir = lane.start(&ingress("web", "a.test", origin.address, &[]), &HTTPS);
+        let mut client = Client::connect_tls(weir.https(), "a.test", trusting());
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        let head = client.read_head().unwrap();
+        assert_eq!(head.status, 200);
+        let mut got = Vec::new();
+        while got.len() < body.len() {
+            got.extend(client.exactly((body.len() - got.len()).min(100_000)).unwrap());
+        }
+        assert!(got == body, "{lane:?}");
+        assert_eq!(client.get("b.test", "/").status, 404, "{lane:?}");
+    }
+}
