@@ -20,7 +20,11 @@ from comparison.cases import WARM_UP_SECONDS, cases
 from comparison.processes import Failure, free_ports, raise_file_limit
 
 # In the order of the tables.
-CASES = ("allowed", "refused", "body", "idle")
+CASES = ("allowed", "refused", "body", "tls", "handshake", "idle", "tls-idle")
+# Those that need a fresh process for each round.
+FRESH = ("idle", "tls-idle")
+# Those that a proxy of --extra, of which only plain ports are known, is left out of.
+TLS = ("tls", "handshake", "tls-idle")
 IDLE_ROUNDS_MAX = 3
 # wrk's connections, probes and what a proxy opens for itself.
 SPARE_FILES = 1024
@@ -55,10 +59,11 @@ def compare(settings):
     with ExitStack() as stack:
         directory = tempfile.mkdtemp(prefix="weir-compare-")
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        ports = free_ports(4)
+        ports = free_ports(7)
         plan = proxies.Plan(directory, settings.origin_port or ports[0], settings.proxy_cpu, settings.load_cpus,
                             settings.idle_connections + SPARE_FILES, settings.access_log,
                             settings.nginx_error_log)
+        proxies.certificate(plan)
         origin = proxies.Origin(plan)
         stack.enter_context(origin.process)
         origin.wait()
@@ -79,22 +84,25 @@ def compare(settings):
 
 
 def contestants_of(settings, plan, ports):
-    makers = {"nginx": lambda p: proxies.nginx(plan, p), "haproxy": lambda p: proxies.haproxy(plan, p)}
-    found = [proxies.weir(plan, ports[2], settings.weir, settings.weir_arg)] if settings.weir else []
+    makers = {"nginx": proxies.nginx, "haproxy": proxies.haproxy}
+    found = [proxies.weir(plan, ports[4], ports[5], settings.weir, settings.weir_arg)] if settings.weir else []
     found += [proxies.Running(name, allowed, refused, plan) for name, allowed, refused in settings.extra]
-    return found + [makers[name](port) for name, port in zip(settings.peers, ports)]
+    pairs = zip(settings.peers, ports[0::2], ports[1::2])
+    return found + [makers[name](plan, port, tls_port) for name, port, tls_port in pairs]
 
 
 def rounds_of(name, case, contestants, origin, settings):
     """All rounds of one case: A B C, B C A, C A B, ... so that nobody always goes first."""
+    if name in TLS:
+        contestants = [proxy for proxy in contestants if proxy.port["tls"]]
     results = {proxy.name: [] for proxy in contestants}
-    if name != "idle":
+    if name not in FRESH:
         for proxy in contestants:
             case.warm_up(proxy, origin, settings)
-    for n in range(min(settings.rounds, IDLE_ROUNDS_MAX) if name == "idle" else settings.rounds):
+    for n in range(min(settings.rounds, IDLE_ROUNDS_MAX) if name in FRESH else settings.rounds):
         turn = n % len(contestants)
         for proxy in contestants[turn:] + contestants[:turn]:
-            if name == "idle" and n > 0:
+            if name in FRESH and n > 0:
                 if not proxy.restartable:
                     continue
                 proxy.stop()

@@ -5,6 +5,7 @@ import json
 import re
 import select
 import socket
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ class Load:
     connections: int
     refused: bool
     title: str
+    scheme: str = "http"
 
     def round(self, proxy, origin, settings):
         """One measured round. The key `invalid` says why its numbers do not count, if they do not."""
@@ -66,7 +68,7 @@ class Load:
         """Runs wrk on the load's core; its summary as `peers/report.lua` prints it."""
         argv = ["taskset", "-c", ",".join(map(str, sorted(settings.load_cpus))), "wrk", "-t", "1",
                 "-c", str(self.connections), "-d", f"{seconds}s", "--timeout", "2s", "-s", str(PEERS / "report.lua"),
-                "-H", f"Host: {self.host}", f"http://127.0.0.1:{proxy.port[self.route]}{self.path}"]
+                "-H", f"Host: {self.host}", f"{self.scheme}://127.0.0.1:{proxy.port[self.route]}{self.path}"]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + WRK_GRACE_SECONDS, check=False)
         except subprocess.TimeoutExpired as e:
@@ -105,10 +107,63 @@ class Load:
         return found
 
 
+class Handshakes:
+    """New TLS connections with one request each, nothing resumed: what h2load opens is a full handshake."""
+
+    title = "full TLS handshakes, one request each"
+
+    def round(self, proxy, origin, settings):
+        """One measured round: batches of connections until its time is over."""
+        del origin
+        cpu, _ = proxy.cpu_seconds()
+        began, done = time.monotonic(), 0
+        while time.monotonic() - began < settings.seconds:
+            done += self.batch(proxy, settings)
+        seconds = time.monotonic() - began
+        time.sleep(SETTLE_SECONDS)
+        cpu_after, _ = proxy.cpu_seconds()
+        proxy.check_alive()
+        cpu = cpu_after - cpu
+        result = {"figure": done / cpu if cpu > 0 else 0.0, "requests_per_second": done / seconds, "cpu_seconds": cpu,
+                  "cpu_share": cpu / seconds, "handshakes": done}
+        if done == 0 or cpu <= 0:
+            result["invalid"] = "no handshakes"
+        return result
+
+    def warm_up(self, proxy, origin, settings):
+        """One batch; not measured."""
+        del origin
+        self.batch(proxy, settings)
+
+    def batch(self, proxy, settings):
+        """Connections that were opened, used once and closed."""
+        port = proxy.port["tls"]
+        argv = ["taskset", "-c", ",".join(map(str, sorted(settings.load_cpus))), "h2load", "--h1", "-t", "1",
+                "-c", str(HANDSHAKE_BATCH), "-n", str(HANDSHAKE_BATCH), f"--connect-to=127.0.0.1:{port}",
+                f"https://{ALLOWED_HOST}:{port}/api/1k"]
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=WRK_GRACE_SECONDS, check=False)
+        except subprocess.TimeoutExpired as e:
+            raise Failure(f"h2load against {proxy.name} did not end") from e
+        except OSError as e:
+            raise Failure(f"cannot start h2load: {e}") from e
+        return handshakes_in(done.stdout, proxy.name)
+
+
+def handshakes_in(summary, name):
+    """What a summary of h2load counts, if all of it succeeded."""
+    counts = re.search(r"^requests: .* (\d+) succeeded, (\d+) failed", summary, re.M)
+    status = re.search(r"^status codes: (\d+) 2xx", summary, re.M)
+    if not counts or not status or int(counts.group(2)) or int(status.group(1)) != int(counts.group(1)):
+        raise Failure(f"h2load against {name}: {summary.strip()[-500:]}")
+    return int(counts.group(1))
+
+
 class Idle:
     """Resident memory of the proxy for each idle keep-alive connection that has had one answer."""
 
     title = "memory per idle connection"
+    connect = staticmethod(lambda proxy, n: idle_connection(proxy, n))
 
     def round(self, proxy, origin, settings):
         """One measured round. It wants a fresh process: freed memory would hide what connections cost."""
@@ -117,11 +172,11 @@ class Idle:
         held = []
         try:
             for n in range(IDLE_WARM_UP):
-                held.append(idle_connection(proxy, n))
+                held.append(self.connect(proxy, n))
             time.sleep(IDLE_SETTLE_SECONDS)
             before = proxy.resident_kib()
             for n in range(count):
-                held.append(idle_connection(proxy, n))
+                held.append(self.connect(proxy, n))
             time.sleep(IDLE_SETTLE_SECONDS)
             after = proxy.resident_kib()
             gone = closed_among(held)
@@ -137,10 +192,28 @@ class Idle:
         """None: see `round`."""
 
 
-def idle_connection(proxy, n):
+class IdleTls(Idle):
+    """The same over TLS."""
+
+    title = "memory per idle TLS connection"
+    connect = staticmethod(lambda proxy, n: idle_connection(proxy, n, TLS_CLIENT))
+
+
+def tls_client():
+    """A client that takes any certificate: nobody's identity is measured here."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def idle_connection(proxy, n, tls=None):
     """A connection that has had one answer. Clients spread over many addresses, as they do outside."""
     source = f"127.0.1.{1 + n % IDLE_CLIENTS}"
-    s = socket.create_connection(("127.0.0.1", proxy.port["allowed"]), timeout=5, source_address=(source, 0))
+    port = proxy.port["tls" if tls else "allowed"]
+    s = socket.create_connection(("127.0.0.1", port), timeout=5, source_address=(source, 0))
+    if tls:
+        s = tls.wrap_socket(s, server_hostname=ALLOWED_HOST)
     s.sendall(f"GET /api/1k HTTP/1.1\r\nHost: {ALLOWED_HOST}\r\n\r\n".encode())
     response = http.client.HTTPResponse(s, method="GET")
     response.begin()
@@ -163,8 +236,11 @@ def cases(settings):
     many = settings.connections
     return {
         "idle": Idle(),
+        "tls-idle": IdleTls(),
         "allowed": Load("allowed", ALLOWED_HOST, "/api/1k", KIBIBYTE, many, False, f"1 KiB answers, {many} connections"),
         "refused": Load("refused", REFUSED_HOST, "/api/1k", 0, many, True, f"429, {many} connections"),
+        "tls": Load("tls", ALLOWED_HOST, "/api/1k", KIBIBYTE, many, False, f"1 KiB answers over TLS, {many} connections", "https"),
+        "handshake": Handshakes(),
         "body": Load("allowed", ALLOWED_HOST, "/api/1m", MEBIBYTE, BODY_CONNECTIONS, False, f"1 MiB answers, {BODY_CONNECTIONS} connections"),
     }
 
@@ -176,6 +252,9 @@ REFUSED_SLACK = 0.01
 SETTLE_SECONDS = 0.2
 WARM_UP_SECONDS = 1
 WRK_GRACE_SECONDS = 20
+# Connections of one call of h2load.
+HANDSHAKE_BATCH = 100
+TLS_CLIENT = tls_client()
 # Fewer clients move the same bytes with less memory traffic between them.
 BODY_CONNECTIONS = 16
 IDLE_CLIENTS = 50

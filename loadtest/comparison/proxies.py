@@ -33,10 +33,10 @@ class Proxy:
 
     restartable = True
 
-    def __init__(self, name, port, plan, argv):
+    def __init__(self, name, port, tls_port, plan, argv):
         self.name = name
         self.plan = plan
-        self.port = {"allowed": port, "refused": port}
+        self.port = {"allowed": port, "refused": port, "tls": tls_port}
         self.argv = argv
         self.process = None
 
@@ -68,7 +68,7 @@ class Running(Proxy):
     restartable = False
 
     def __init__(self, name, allowed_port, refused_port, plan):
-        super().__init__(name, allowed_port, plan, None)
+        super().__init__(name, allowed_port, None, plan, None)
         self.port["refused"] = refused_port
         self.pid = listener_of(allowed_port)
 
@@ -77,26 +77,39 @@ class Running(Proxy):
             raise Failure(f"{self.name} does not pass http://{ALLOWED_HOST}/api/1k on to the origin on port {self.plan.origin_port}")
 
 
-def nginx(plan, port):
+def nginx(plan, port, tls_port):
     log = f"{plan.directory}/nginx-access.log json buffer=64k flush=1s" if plan.access_log else "off"
-    path = plan.write("nginx.conf", "nginx.conf", PORT=port, NGINX_ACCESS_LOG=log, NGINX_ERROR_LOG=plan.nginx_error_log)
-    return Proxy("nginx", port, plan, nginx_argv(plan, path, "nginx"))
+    path = plan.write("nginx.conf", "nginx.conf", PORT=port, TLS_PORT=tls_port, NGINX_ACCESS_LOG=log, NGINX_ERROR_LOG=plan.nginx_error_log)
+    return Proxy("nginx", port, tls_port, plan, nginx_argv(plan, path, "nginx"))
 
 
-def haproxy(plan, port):
+def haproxy(plan, port, tls_port):
     # In the foreground its standard output is a file here, so `log stdout` is an access log in a file.
     log = ("log stdout format raw local0", "log global\n    option httplog") if plan.access_log else ("", "")
-    path = plan.write("haproxy.cfg", "haproxy.cfg", PORT=port, HAPROXY_LOG=log[0], HAPROXY_LOG_DEFAULTS=log[1])
-    return Proxy("haproxy", port, plan, [plan.program("haproxy"), "-db", "-f", path])
+    path = plan.write("haproxy.cfg", "haproxy.cfg", PORT=port, TLS_PORT=tls_port, HAPROXY_LOG=log[0], HAPROXY_LOG_DEFAULTS=log[1])
+    return Proxy("haproxy", port, tls_port, plan, [plan.program("haproxy"), "-db", "-f", path])
 
 
-def weir(plan, port, binary, arguments):
+def weir(plan, port, tls_port, binary, arguments):
     manifests = plan.directory / "manifests"
     manifests.mkdir(exist_ok=True)
     plan.write("weir.yaml", "manifests/bench.yaml")
     argv = [binary, "serve", "--source", f"manifests={manifests}", "--backend", f"bench/origin:80=127.0.0.1:{plan.origin_port}",
-            "--http", f"127.0.0.1:{port}", "--admin", "127.0.0.1:0", "--workers", "1", *arguments]
-    return Proxy("weir", port, plan, argv)
+            "--http", f"127.0.0.1:{port}", "--https", f"127.0.0.1:{tls_port}", "--admin", "127.0.0.1:0", "--workers", "1", *arguments]
+    return Proxy("weir", port, tls_port, plan, argv)
+
+
+def certificate(plan):
+    """A self-signed certificate of the kind that weir makes for itself (ECDSA, P-256), for the others."""
+    key, chain, both = (plan.directory / name for name in ("key.pem", "certificate.pem", "both.pem"))
+    argv = [plan.program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-days", "2", "-subj", f"/CN={ALLOWED_HOST}", "-addext", f"subjectAltName=DNS:{ALLOWED_HOST}",
+            "-keyout", key, "-out", chain]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode != 0:
+        raise Failure(f"openssl made no certificate: {done.stderr.strip()[-500:]}")
+    both.write_text(chain.read_text() + key.read_text())
+    both.chmod(0o600)
 
 
 def nginx_argv(plan, path, name):
@@ -136,7 +149,7 @@ class Plan:
         for folder in os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/usr/local/sbin"]:
             if folder and os.access(f"{folder}/{name}", os.X_OK):
                 return f"{folder}/{name}"
-        raise Failure(f"{name} is not installed (apt-get install nginx haproxy wrk)")
+        raise Failure(f"{name} is not installed (apt-get install nginx haproxy wrk nghttp2-client openssl)")
 
 
 def version_of(argv):

@@ -5,7 +5,7 @@ import unittest
 from unittest import mock
 
 from . import cases, proxies, report
-from .processes import Stat
+from .processes import Failure, Stat
 
 
 def rounds(*figures):
@@ -87,12 +87,30 @@ class ObjectionsTest(unittest.TestCase):
         self.assertEqual(len(self.objections("refused", **refused | {"origin_requests": 101})), 1)
 
 
+class HandshakesTest(unittest.TestCase):
+    GOOD = ("requests: 100 total, 100 started, 100 done, 100 succeeded, 0 failed, 0 errored, 0 timeout\n"
+            "status codes: 100 2xx, 0 3xx, 0 4xx, 0 5xx\n")
+
+    def test_all_that_succeeded_count(self):
+        self.assertEqual(cases.handshakes_in(self.GOOD, "x"), 100)
+
+    def test_a_failure_or_another_status_is_no_figure(self):
+        for wrong in (self.GOOD.replace("0 failed", "1 failed"), self.GOOD.replace("100 2xx", "99 2xx"), ""):
+            with self.assertRaises(Failure):
+                cases.handshakes_in(wrong, "x")
+
+    def test_a_summary_without_latency_is_reported(self):
+        text = report.markdown({}, {"handshake": "t"}, {"handshake": {"nginx": [
+            {"figure": 1.0, "requests_per_second": 1.0, "cpu_share": 0.5}]}}, [])
+        self.assertIn("| – | – |", text)
+
+
 class TemplatesTest(unittest.TestCase):
     def test_every_name_in_a_template_gets_its_value(self):
         for access_log in (False, True):
             with tempfile.TemporaryDirectory() as directory, mock.patch.object(proxies.Plan, "program", lambda _, name: name):
                 plan = proxies.Plan(directory, 1001, 0, {1}, 6000, access_log)
-                for proxy in (proxies.nginx(plan, 1002), proxies.haproxy(plan, 1003), proxies.weir(plan, 1004, "weir", ["--more"])):
+                for proxy in (proxies.nginx(plan, 1002, 2002), proxies.haproxy(plan, 1003, 2003), proxies.weir(plan, 1004, 2004, "weir", ["--more"])):
                     self.assertTrue(any("100" in str(a) or directory in str(a) for a in proxy.argv), proxy.name)
                 written = {p.name: p.read_text() for p in plan.directory.rglob("*") if p.is_file()}
                 self.assertEqual(set(written), {"nginx.conf", "haproxy.cfg", "bench.yaml"})
