@@ -94,6 +94,7 @@ fn origin_fields(bencher: Bencher<'_, '_>) {
             scheme: Scheme::Http,
             forwarded_for: ForwardedFor::Client,
             request_id: Some(&id),
+            certificate: None,
             headers: &(),
         };
         origin_headers::append_http1(&mut out, black_box(&inputs));

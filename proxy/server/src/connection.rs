@@ -19,6 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 use weir_core::account::End;
 use weir_core::facts::Facts;
+use weir_core::tls::ClientTls;
 
 /// Serves the requests of one connection until it is over.
 pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
@@ -149,7 +150,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
             peer: conn.info.peer.ip(),
             port: conn.info.local.port(),
             scheme: conn.info.scheme,
-            tls: None,
+            tls: conn.socket.client_tls().map(Arc::as_ref),
             method: head.method.name(),
             host: head.host.of(data),
             path: head.path.of(data),
@@ -199,7 +200,7 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
                 return None;
             }
             Ok(head) => {
-                let facts = facts(&conn.info, &head);
+                let facts = facts(&conn.info, conn.socket.client_tls().map(Arc::as_ref), &head);
                 let exchange = Exchange::admit(shared, &facts, Lane::Pingora);
                 let refused = exchange.refusal().is_some().then(|| (discardable(&head), then(&head, shared)));
                 (exchange, refused, buffered(&head))
@@ -260,12 +261,12 @@ async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Box<Exchange>, work
     Some(Conn::resume(socket, info, rest))
 }
 
-fn facts<'a>(info: &ConnInfo, head: &'a Head<'_, '_>) -> Facts<'a> {
+fn facts<'a>(info: &ConnInfo, tls: Option<&'a ClientTls>, head: &'a Head<'_, '_>) -> Facts<'a> {
     Facts {
         peer: info.peer.ip(),
         port: info.local.port(),
         scheme: info.scheme,
-        tls: None,
+        tls,
         method: head.method,
         host: head.host,
         path: head.path,

@@ -9,7 +9,10 @@ use crate::respond::is_field_value;
 use crate::text::{Address, Text};
 use weir_core::facts::{Headers, Scheme};
 use weir_core::identity::Client;
-use weir_core::policy::TrustMode;
+use weir_core::policy::{ClientCertificates, TrustMode};
+use weir_core::tls::{
+    CERTIFICATE_HEADER, ClientTls, ISSUER_HEADER, SUBJECT_HEADER, VERIFY_HEADER, VerifyClient,
+};
 
 /// What the fields are made of.
 #[derive(Clone, Copy)]
@@ -26,8 +29,26 @@ pub struct Inputs<'a> {
     pub forwarded_for: ForwardedFor,
     /// The id that the origin is told; `None` sends none.
     pub request_id: Option<&'a RequestId>,
+    /// What the handshake has shown of the client, where a certificate was asked for.
+    pub certificate: Option<Certificate<'a>>,
     /// The request's own header fields.
     pub headers: &'a dyn Headers,
+}
+
+/// What an origin is told of a client's certificate.
+#[derive(Clone, Copy)]
+pub struct Certificate<'a> {
+    tls: &'a ClientTls,
+    pass: bool,
+}
+
+impl<'a> Certificate<'a> {
+    /// What `tls` has shown, where the location's `policy` asks for certificates; the certificate itself goes along
+    /// where it says so (`auth-tls-pass-certificate-to-upstream`).
+    pub fn asked(tls: Option<&'a ClientTls>, policy: &ClientCertificates) -> Option<Self> {
+        let asks = policy.secret.is_some() && policy.verify != Some(VerifyClient::Ignore);
+        tls.filter(|_| asks).map(|tls| Self { tls, pass: policy.pass_certificate })
+    }
 }
 
 /// What `X-Forwarded-For` says.
@@ -93,11 +114,30 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
         put(name, scheme.as_bytes());
     }
 
+    if let Some(certificate) = inputs.certificate {
+        put_certificate(certificate, &mut put);
+    }
     if let Some(sent) = &sent {
         put("X-Original-Forwarded-For", sent.as_bytes());
     }
     if let Some(host) = &sent_host {
         put("X-Original-Forwarded-Host", host.as_bytes());
+    }
+}
+
+/// What nginx tells of a client's certificate, under the names that ingress-nginx has for it. Names and certificate are
+/// told of one that is not valid too: `ssl-client-verify` says so.
+fn put_certificate(Certificate { tls, pass }: Certificate<'_>, put: &mut impl FnMut(&'static str, &[u8])) {
+    put(VERIFY_HEADER, tls.verified.header().as_bytes());
+    let Some(certificate) = &tls.certificate else { return };
+    for (name, value) in [(SUBJECT_HEADER, &certificate.subject_dn), (ISSUER_HEADER, &certificate.issuer_dn)]
+    {
+        if is_field_value(value.as_bytes()) {
+            put(name, value.as_bytes());
+        }
+    }
+    if pass {
+        put(CERTIFICATE_HEADER, certificate.pem_urlencoded().as_bytes());
     }
 }
 

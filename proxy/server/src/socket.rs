@@ -7,17 +7,27 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+use weir_core::tls::ClientTls;
 
 /// A client's socket.
 pub enum Socket {
     /// Bytes as they are.
     Plain(TcpStream),
     /// TLS, after its handshake. Boxed, so that a plain connection does not pay for its size.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsSocket>),
+}
+
+/// A client's socket with TLS, and what its handshake has shown.
+pub struct TlsSocket {
+    /// The stream inside TLS.
+    pub stream: TlsStream<TcpStream>,
+    /// What the handshake has shown of the client.
+    pub client: Arc<ClientTls>,
 }
 
 impl Socket {
@@ -25,7 +35,23 @@ impl Socket {
     pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
-            Self::Tls(tls) => tls.get_ref().0,
+            Self::Tls(tls) => tls.stream.get_ref().0,
+        }
+    }
+
+    /// What the handshake has shown of the client; `None` where there was none.
+    pub fn client_tls(&self) -> Option<&Arc<ClientTls>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => Some(&tls.client),
+        }
+    }
+
+    /// The protocol that client and server have agreed on in the handshake (RFC 7301).
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.stream.get_ref().1.alpn_protocol(),
         }
     }
 
@@ -41,7 +67,7 @@ impl Socket {
     /// that it need not fear that something was cut off.
     pub fn close(self) {
         if let Self::Tls(mut tls) = self {
-            let _ = Pin::new(&mut tls).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+            let _ = Pin::new(&mut tls.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
     }
 }
@@ -50,7 +76,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_read(cx, buf),
         }
     }
 }
@@ -59,7 +85,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
         }
     }
 
@@ -70,7 +96,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
-            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -82,7 +108,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
         }
     }
 
@@ -90,7 +116,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
         }
     }
 }

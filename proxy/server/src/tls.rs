@@ -1,32 +1,31 @@
 //! TLS towards clients, with rustls and ring.
 //!
-//! A connection goes through the modules in this order: [`handshake`] reads the ClientHello under a deadline and asks
-//! [`Tls::choose`] what its name is served with; [`config`] makes that; what goes wrong is a [`Failure`], counted and
-//! never logged line by line.
+//! A connection goes through the modules in this order: [`budget`] says whether there may be a handshake now;
+//! [`handshake`] reads the ClientHello under a deadline and asks [`config`] what its name is served with; [`client`]
+//! judges the certificate that a client has shown; what goes wrong is a [`Failure`], counted and never logged line by
+//! line. [`expiry`] tells which certificates are about to end.
 
+pub mod budget;
+pub mod client;
+mod client_name;
 pub mod config;
+pub mod expiry;
 pub mod failure;
 pub mod handshake;
 mod self_signed;
 
 pub use failure::Failure;
 
-use config::{Compiler, Identity};
-use rustls::ServerConfig;
+use budget::Budget;
+use config::Configs;
 use std::fmt;
-use std::sync::Arc;
 
 /// What all workers share of TLS: one of it per process.
 pub struct Tls {
-    fallback: Arc<ServerConfig>,
-}
-
-/// What a name is served with.
-pub enum Choice {
-    /// A certificate and how it is used.
-    Serve(Arc<ServerConfig>),
-    /// Nothing: the handshake is refused.
-    Reject,
+    /// What names are served with.
+    pub configs: Configs,
+    /// How many handshakes there may be.
+    pub budget: Budget,
 }
 
 /// Why TLS cannot be served at all.
@@ -46,15 +45,9 @@ impl Tls {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn start() -> Result<Self, TlsError> {
-        let compiler = Compiler::new().map_err(TlsError::Config)?;
-        let Identity { chain, key } = self_signed::identity().map_err(TlsError::SelfSigned)?;
-        let fallback = compiler.compile(Identity { chain, key }).map_err(TlsError::Config)?;
-        Ok(Self { fallback: Arc::new(fallback) })
-    }
-
-    /// What `name`, as the client sent it, is served with.
-    pub fn choose(&self, _name: Option<&str>) -> Choice {
-        Choice::Serve(self.fallback.clone())
+        let fallback = self_signed::identity().map_err(TlsError::SelfSigned)?;
+        let configs = Configs::new(fallback).map_err(TlsError::Config)?;
+        Ok(Self { configs, budget: Budget::new() })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::socket::Socket;
 use crate::tls;
 use crate::upstream::pool;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -78,7 +78,7 @@ fn take(stream: TcpStream, info: ConnInfo, worker: &Arc<Worker>) {
         let socket = match info.scheme {
             Scheme::Http => Some(Socket::Plain(stream)),
             // Boxed, so that a connection does not keep the room that its handshake took.
-            Scheme::Https => Box::pin(handshake(stream, &worker.shared)).await,
+            Scheme::Https => Box::pin(handshake(stream, info.peer.ip(), &worker.shared)).await,
         };
         if let Some(socket) = socket {
             connection::serve(socket, info, worker).await;
@@ -87,8 +87,8 @@ fn take(stream: TcpStream, info: ConnInfo, worker: &Arc<Worker>) {
     });
 }
 
-async fn handshake(stream: TcpStream, shared: &Shared) -> Option<Socket> {
-    let accepted = tls::handshake::accept(stream, &shared.tls, shared.timeouts.handshake).await;
+async fn handshake(stream: TcpStream, client: IpAddr, shared: &Shared) -> Option<Socket> {
+    let accepted = tls::handshake::accept(stream, client, shared).await;
     shared.counters.handshake(accepted.as_ref().err().copied());
     accepted.ok()
 }

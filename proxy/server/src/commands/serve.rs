@@ -8,6 +8,7 @@ use crate::server::{Config, Server, StartError};
 use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
 use crate::state::State;
 use crate::telemetry::{self, TelemetryError};
+use crate::tls::expiry::{Notice, Stage, Watch};
 use crate::tls::{Tls, TlsError};
 use crate::upstream::resolve;
 use std::fmt;
@@ -15,6 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_core::declaration::Declaration;
 use weir_core::engine::EngineConfig;
@@ -117,6 +119,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         Admin::On(address) => Some(control.block_on(admin::start(address, state.clone()))?),
     };
     control.spawn(resolve::run(engine.clone()));
+    control.spawn(watch_certificates(state.clone()));
     let server = Server::start(&Config {
         http: settings.http.clone(),
         https: settings.https.clone(),
@@ -179,6 +182,23 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Option<Watcher>, Se
     }
     let state = state.clone();
     Ok(Some(manifests.spawn(move |declaration, findings| apply(&state, declaration, findings))?))
+}
+
+/// Tells of certificates whose end is near, each stage of each once.
+async fn watch_certificates(state: Arc<State>) {
+    let mut watch = Watch::default();
+    let mut ticks = tokio::time::interval(CERTIFICATES_EVERY);
+    loop {
+        ticks.tick().await;
+        let now = i64::try_from(state.clock.wall().as_millis() / 1000).unwrap_or(i64::MAX);
+        for Notice { secret, stage, days } in watch.look(state.engine.snapshot().secrets(), now) {
+            match stage {
+                Stage::Over => tracing::error!(%secret, days, "a certificate is not valid any more"),
+                Stage::Near => tracing::error!(%secret, days, "a certificate ends within three days"),
+                Stage::Soon => tracing::warn!(%secret, days, "a certificate ends within 14 days"),
+            }
+        }
+    }
 }
 
 fn apply(state: &State, declaration: Declaration, findings: Vec<Finding>) {
@@ -255,3 +275,6 @@ impl Ends {
 
 /// Findings of one change that are logged, so that a large mistake does not bury everything else.
 const MOST_TOLD: usize = 50;
+/// How often certificates are looked at. Not when a configuration comes: one that changes all the time is looked at as
+/// seldom as any other.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);

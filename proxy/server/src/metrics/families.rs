@@ -253,6 +253,18 @@ pub static FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "weir_certificate_not_after_seconds",
+        kind: Kind::Gauge,
+        labels: &["namespace", "secret"],
+        help: "When the certificate in force of a Secret ends, in seconds since 1970.",
+        collect: |view, samples| {
+            for (secret, pair) in view.snapshot.secrets().pairs() {
+                #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+                samples.push(&[&secret.namespace, &secret.name], pair.not_after as f64);
+            }
+        },
+    },
+    Family {
         name: "weir_lane_requests_total",
         kind: Kind::Counter,
         labels: &["lane"],

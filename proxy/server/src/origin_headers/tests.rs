@@ -26,6 +26,7 @@ fn inputs(headers: &Sent, trust: TrustMode) -> Inputs<'_> {
         scheme: Scheme::Http,
         forwarded_for: ForwardedFor::Client,
         request_id: None,
+        certificate: None,
         headers,
     }
 }
@@ -214,4 +215,61 @@ fn get(inputs: &Inputs<'_>, name: &str) -> Vec<String> {
         }
     });
     values
+}
+
+#[test]
+fn what_tls_has_shown_is_told_where_a_certificate_is_asked_for() {
+    use weir_core::tls::{PeerCertificate, SecretName, Verified, VerifyFailure};
+    let none = sent(&[]);
+    let mut policy = ClientCertificates::default();
+    let mut tls = ClientTls::default();
+    let told = |tls: &ClientTls, policy: &ClientCertificates| {
+        let mut all = Vec::new();
+        let certificate = Certificate::asked(Some(tls), policy);
+        for_each(&Inputs { certificate, ..inputs(&none, TrustMode::Ignore) }, |name, value| {
+            if name.starts_with("ssl-") {
+                all.push(format!("{name}: {}", String::from_utf8_lossy(value)));
+            }
+        });
+        all
+    };
+    assert!(told(&tls, &policy).is_empty(), "nobody has asked");
+    policy.secret = Some(SecretName::new("shop", "ca"));
+    assert_eq!(told(&tls, &policy), ["ssl-client-verify: NONE"]);
+    tls.verified = Verified::Fail(VerifyFailure::Expired);
+    tls.certificate = Some(PeerCertificate {
+        der: vec![1, 2, 3],
+        subject_dn: "CN=anna,O=Shop".to_owned(),
+        issuer_dn: "CN=ca".to_owned(),
+    });
+    let named = [
+        "ssl-client-verify: FAILED:certificate has expired",
+        "ssl-client-subject-dn: CN=anna,O=Shop",
+        "ssl-client-issuer-dn: CN=ca",
+    ];
+    assert_eq!(told(&tls, &policy), named);
+    policy.pass_certificate = true;
+    tls.verified = Verified::Pass;
+    let passed = told(&tls, &policy);
+    assert_eq!(passed.first().unwrap(), "ssl-client-verify: SUCCESS");
+    assert_eq!(
+        passed.last().unwrap(),
+        "ssl-client-cert: -----BEGIN%20CERTIFICATE-----%0AAQID%0A-----END%20CERTIFICATE-----%0A"
+    );
+    policy.verify = Some(VerifyClient::Ignore);
+    assert!(told(&tls, &policy).is_empty());
+}
+
+#[test]
+fn nobody_says_of_himself_what_tls_has_shown() {
+    use crate::lane::wire::{FieldKind, kind_of};
+    for name in weir_core::tls::CLIENT_HEADERS {
+        for name in
+            [name.to_owned(), name.to_ascii_uppercase(), name.replace('-', "_"), name.replacen('-', "_", 1)]
+        {
+            assert_eq!(kind_of(name.as_bytes()), Some(FieldKind::Forwarded), "{name}");
+        }
+    }
+    assert_eq!(kind_of(b"ssl-client-verif"), None);
+    assert_eq!(kind_of(b"ssl-other"), None);
 }

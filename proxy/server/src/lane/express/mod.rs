@@ -11,10 +11,11 @@ use crate::buffers;
 use crate::conn::{Conn, Stop};
 use crate::exchange::Exchange;
 use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat, kind_of};
-use crate::origin_headers::{self, ForwardedFor, Inputs};
+use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use attempt::Failure;
+use std::sync::Arc;
 use weir_core::account::End;
 use weir_core::facts::Headers;
 use weir_core::policy::{Settings, TrustMode};
@@ -145,6 +146,9 @@ fn rewrite(conn: &mut Conn, head: &RequestHead, exchange: &Exchange, shared: &Sh
             scheme: conn.info.scheme,
             forwarded_for: ForwardedFor::from_append(settings.trust.append),
             request_id: exchange.request_id(),
+            certificate: exchange.route().and_then(|(_, policy)| {
+                Certificate::asked(conn.socket.client_tls().map(Arc::as_ref), &policy.tls.client)
+            }),
             headers: &WireHeaders { data, head },
         },
     );

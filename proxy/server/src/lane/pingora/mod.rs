@@ -15,7 +15,7 @@ pub mod strict;
 
 use crate::conn::ConnInfo;
 use crate::exchange::Exchange;
-use crate::origin_headers::{self, ForwardedFor, Inputs};
+use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::socket::Socket;
@@ -30,6 +30,7 @@ use strict::{BodyLength, Head, MAX_FIELDS, Version};
 use weir_core::account::End;
 use weir_core::backend::Backend;
 use weir_core::policy::{BodyLimit, Settings};
+use weir_core::tls::ClientTls;
 
 /// The way for requests that the express lane does not take. One per worker.
 pub struct PingoraLane {
@@ -64,7 +65,8 @@ impl PingoraLane {
         info: ConnInfo,
         mut exchange: Box<Exchange>,
     ) -> Option<(Socket, Vec<u8>)> {
-        let Some(ready) = self.prepare(&received, &info, &exchange) else {
+        let Some(ready) = self.prepare(&received, &info, socket.client_tls().map(Arc::as_ref), &exchange)
+        else {
             exchange.respond_error(GatewayError::Internal, Then::Close, |_| ());
             exchange.end(End::Complete);
             return None;
@@ -100,12 +102,18 @@ impl PingoraLane {
     }
 
     /// What pingora needs for a request.
-    fn prepare(&self, received: &[u8], info: &ConnInfo, exchange: &Exchange) -> Option<Ready> {
+    fn prepare(
+        &self,
+        received: &[u8],
+        info: &ConnInfo,
+        tls: Option<&ClientTls>,
+        exchange: &Exchange,
+    ) -> Option<Ready> {
         let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let head = strict::read(received, &mut slots).ok()?;
         let snapshot = self.shared.engine.snapshot();
         Some(Ready {
-            plan: self.plan(&head, received.len(), info, exchange, &snapshot.settings)?,
+            plan: self.plan(&head, received.len(), (info, tls), exchange, &snapshot.settings)?,
             backend: exchange.ticket()?.backend().clone(),
             head: head.len,
             target: head.target_span.clone(),
@@ -122,7 +130,7 @@ impl PingoraLane {
         &self,
         head: &Head<'_, '_>,
         received: usize,
-        info: &ConnInfo,
+        (info, tls): (&ConnInfo, Option<&ClientTls>),
         exchange: &Exchange,
         settings: &Settings,
     ) -> Option<Plan> {
@@ -135,6 +143,7 @@ impl PingoraLane {
             scheme: info.scheme,
             forwarded_for: ForwardedFor::from_append(settings.trust.append),
             request_id: exchange.request_id(),
+            certificate: Certificate::asked(tls, &ticket.policy().tls.client),
             headers: &head.fields,
         };
         origin_headers::for_each(&inputs, |name, value| fields.push((name, value.to_vec())));
@@ -210,7 +219,7 @@ impl fmt::Debug for PingoraLane {
 /// How long a body may be slower than `body-min-rate` at first.
 const GRACE: Duration = Duration::from_secs(5);
 /// Fields that an origin is told at most.
-const MOST_ADDED: usize = 12;
+const MOST_ADDED: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
 use super::Span;
+use weir_core::tls::CLIENT_HEADERS;
 
 /// Why a request field may not simply pass from a client to an origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -7,7 +8,8 @@ pub enum FieldKind {
     /// `Proxy-*`, and `Proxy`, which CGI programs would take for a proxy setting ("httpoxy").
     HopByHop,
     /// Says who the client is or what it asked for, which we say ourselves: `Forwarded`, `X-Forwarded-For`,
-    /// `-Host`, `-Port`, `-Proto`, `-Scheme`, `X-Real-IP`, `X-Scheme`, `X-Original-Forwarded-For` and `-Host`.
+    /// `-Host`, `-Port`, `-Proto`, `-Scheme`, `X-Real-IP`, `X-Scheme`, `X-Original-Forwarded-For` and `-Host`; and
+    /// what TLS has shown: `ssl-client-verify`, `-cert`, `-subject-dn` and `-issuer-dn`, with `_` for `-` too.
     Forwarded,
     /// `X-Request-ID`: kept, replaced or added, as policy says.
     RequestId,
@@ -36,6 +38,7 @@ pub fn kind_of(name: &[u8]) -> Option<FieldKind> {
         25 if is("x-original-forwarded-host") => Some(FieldKind::Forwarded),
         _ => None,
     };
+    let known = known.or_else(|| is_client_tls(name).then_some(FieldKind::Forwarded));
     known.or_else(|| {
         if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"proxy-")) {
             Some(FieldKind::HopByHop)
@@ -45,6 +48,21 @@ pub fn kind_of(name: &[u8]) -> Option<FieldKind> {
             None
         }
     })
+}
+
+/// Whether an origin takes a field for what TLS has shown of the client. Whoever passes names with `_` passes these
+/// neither: CGI and its kin cannot tell them from those with `-`, and here that would be another identity.
+fn is_client_tls(name: &[u8]) -> bool {
+    let like = |known: &&str| {
+        name.len() == known.len()
+            && name
+                .iter()
+                .zip(known.bytes())
+                .all(|(byte, known)| byte.eq_ignore_ascii_case(&known) || (*byte == b'_' && known == b'-'))
+    };
+    // Nearly no other field begins so.
+    name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ssl"))
+        && CLIENT_HEADERS.iter().any(|known| like(known))
 }
 
 /// The values of the fields called `name` (in any case of letters) in a head, in their order and without
