@@ -5,6 +5,7 @@
 //! addresses are looked at after the limits have been charged.
 
 mod fields;
+mod https;
 mod key;
 
 use crate::account::Account;
@@ -100,18 +101,23 @@ struct Stop {
     status: u16,
     retry_after: Option<NonZeroU32>,
     fields: Option<RateLimitFields>,
+    location: Option<String>,
 }
 
 impl Stop {
     fn reason(reason: Reason) -> Self {
-        Self { reason, rule: "", status: status(reason), retry_after: None, fields: None }
+        Self { reason, rule: "", status: status(reason), retry_after: None, fields: None, location: None }
     }
 }
 
 impl Check<'_> {
     fn in_weirs_order(&mut self) -> Result<Granted, Stop> {
+        self.closed_host()?;
         self.whole_policy()?;
         self.addresses()?;
+        self.redirect()?;
+        self.plain_text()?;
+        self.handshake()?;
         self.paths()?;
         self.methods()?;
         self.head()?;
@@ -120,10 +126,15 @@ impl Check<'_> {
         self.limits()
     }
 
-    /// Body, then no endpoints, then limits, then addresses; what nginx has not is where it costs a client the least.
+    /// Certificates, body, redirects, no endpoints, then limits, then addresses; what nginx has not is where it costs a
+    /// client the least.
     fn in_nginx_order(&mut self) -> Result<Granted, Stop> {
+        self.handshake()?;
+        self.closed_host()?;
         self.body()?;
         self.whole_policy()?;
+        self.redirect()?;
+        self.plain_text()?;
         self.endpoint()?;
         self.paths()?;
         self.methods()?;
@@ -248,6 +259,7 @@ impl Check<'_> {
             fields: wants_fields
                 .then(|| fields::fields(self.limiter, self.now, self.scope, charges))
                 .flatten(),
+            location: None,
         }
     }
 
@@ -264,12 +276,12 @@ impl Check<'_> {
 }
 
 fn refuse(mut account: Account, stop: Stop, allow: Option<String>) -> Refusal {
-    let Stop { reason, rule, status, retry_after, fields } = stop;
+    let Stop { reason, rule, status, retry_after, fields, location } = stop;
     match rule {
         "" => account.note_reason(reason),
         rule => account.note(RuleHit { rule, reason, mode: Mode::Enforce }),
     }
-    Refusal { status, reason, retry_after, rate_limit: fields, allow, location: None, account }
+    Refusal { status, reason, retry_after, rate_limit: fields, allow, location, account }
 }
 
 /// Which annotation a denial comes from, and what to call it.

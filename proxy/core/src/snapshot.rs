@@ -2,9 +2,12 @@
 
 mod build;
 mod describe;
+mod hosts;
+mod origin_tls;
 mod plan;
 
 pub use describe::{BackendView, EndpointView, HostView, LimitsView, ObjectView, PathView, SnapshotView};
+pub use hosts::{HostClients, HostRules};
 pub(crate) use plan::{KeyPlan, Label, Plan, Planned, Scope};
 
 use crate::account::ObjectCounters;
@@ -124,12 +127,32 @@ pub struct Location {
     owner: Arc<Owner>,
     /// `None` where TLS is never spoken with the origin.
     origin_tls: Option<Arc<OriginTls>>,
+    rules: Arc<HostRules>,
+    to_https: ToHttps,
+}
+
+/// What becomes of a request over http.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToHttps {
+    /// It is sent to https.
+    Redirect,
+    /// It stays.
+    Stay,
 }
 
 impl Location {
     /// The object that it belongs to, and what all its locations share.
     pub fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// What holds for all requests of its host.
+    pub fn host_rules(&self) -> &HostRules {
+        &self.rules
+    }
+
+    pub(crate) fn to_https(&self) -> ToHttps {
+        self.to_https
     }
 
     /// How TLS is spoken to the origin, where the policy's [`protocol`](crate::policy::Origin::protocol) has it.

@@ -90,8 +90,7 @@ impl<'a> Response<'a> {
             retry_after: refusal.retry_after,
             rate_limit: fields,
             allow: refusal.allow.as_deref(),
-            location: refusal.location.as_deref(),
-            ..Self::new(status_of(refusal), about, ask)
+            ..Self::new(refusal.status, refusal.location.as_deref(), about, ask)
         }
     }
 
@@ -107,14 +106,15 @@ impl<'a> Response<'a> {
         Self {
             retry_after: error.retry_after(),
             allow: error.allow(),
-            ..Self::new(error.status(), about, ask)
+            ..Self::new(error.status(), None, about, ask)
         }
     }
 
-    fn new(status: u16, about: body::About<'a>, ask: Ask<'a>) -> Self {
+    fn new(status: u16, location: Option<&'a str>, about: body::About<'a>, ask: Ask<'a>) -> Self {
+        let status = checked(status, location);
         let phrase = phrase(status);
         let body = Body::new(ask.accept, status, phrase, about);
-        Self { status, phrase, retry_after: None, rate_limit: None, allow: None, location: None, ask, body }
+        Self { status, phrase, retry_after: None, rate_limit: None, allow: None, location, ask, body }
     }
 
     /// Its status: from 400 to 599, or that of a redirect.
@@ -191,10 +191,10 @@ impl<'a> Response<'a> {
 }
 
 /// What is no final status for an answer of ours never leaves (the core checks `limit-status-code`).
-fn status_of(refusal: &Refusal) -> u16 {
-    match refusal.status {
-        status @ 400..=599 => status,
-        status @ (301 | 302 | 307 | 308) if refusal.location.is_some() => status,
+fn checked(status: u16, location: Option<&str>) -> u16 {
+    match status {
+        400..=599 => status,
+        301 | 302 | 307 | 308 if location.is_some() => status,
         _ => 500,
     }
 }

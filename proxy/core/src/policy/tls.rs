@@ -7,7 +7,7 @@ use std::fmt;
 
 /// What one object asks of the connections of its clients. What concerns handshakes holds for its hosts as a whole; the
 /// oldest object that says something about a host has its way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Tls {
     /// The oldest version spoken (`tls-min-version`); `None` leaves it to the settings.
     pub min_version: Option<TlsVersion>,
@@ -17,17 +17,6 @@ pub struct Tls {
     pub client: ClientCertificates,
     /// Redirects from http to https.
     pub redirect: Redirect,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self {
-            min_version: None,
-            alpn: None,
-            client: ClientCertificates::default(),
-            redirect: Redirect::default(),
-        }
-    }
 }
 
 /// Certificates of clients (`auth-tls-*`).

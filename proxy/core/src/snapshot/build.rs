@@ -1,7 +1,9 @@
 //! From a declaration to a snapshot.
 
+use super::hosts::{self, Hosts};
+use super::origin_tls;
 use super::plan::{self, Identity, Plan};
-use super::{Location, Owner, Snapshot};
+use super::{HostRules, Location, Owner, Snapshot, ToHttps};
 use crate::account::ObjectCounters;
 use crate::backend::Backend;
 use crate::canonical;
@@ -10,7 +12,7 @@ use crate::finding::{Finding, ObjectRef, Severity};
 use crate::identity::{AddressSet, Identification};
 use crate::policy::{Policy, Settings};
 use crate::route::{HostPattern, PathMatcher, Pattern, RoutesBuilder};
-use crate::tls::{HostTls, Secrets, TlsTable};
+use crate::tls::{Certificate, OriginTls, Secrets};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use weir_limits::Seed;
@@ -19,22 +21,19 @@ use weir_limits::Seed;
 pub(super) fn build(declaration: Declaration, previous: Option<&Snapshot>, seed: &Seed) -> Snapshot {
     let Declaration { settings, mut ingresses, backends, default_backend, secrets, default_certificate } =
         declaration;
-    let secrets = Secrets::new(secrets, previous.map(Snapshot::secrets));
-    let every = HostTls {
-        pair: default_certificate.and_then(|name| secrets.pair(&name).cloned()),
-        versions: settings.tls.versions,
-        alpn: settings.tls.alpn,
-        ..HostTls::default()
-    };
-    let tls = TlsTable::new([], Arc::new(every), settings.tls.unknown);
     ingresses.sort_by(|a, b| age(a).cmp(&age(b)));
+    let secrets = Secrets::new(secrets, previous.map(Snapshot::secrets));
+    let mut findings = Vec::new();
+    let hosts = Hosts::new(&ingresses, &settings, &secrets, default_certificate.as_ref(), &mut findings);
     let mut builder = Builder {
         regex_hosts: regex_hosts(&ingresses),
         routes: RoutesBuilder::new(),
-        findings: Vec::new(),
+        findings,
         owners: Vec::with_capacity(ingresses.len() + 1),
         counters: lent_counters(previous),
         backends: lent_backends(&backends, previous),
+        hosts: &hosts,
+        secrets: &secrets,
         settings: &settings,
         previous,
         seed,
@@ -49,7 +48,7 @@ pub(super) fn build(declaration: Declaration, previous: Option<&Snapshot>, seed:
         block: AddressSet::new(&settings.block),
         routes: routes.build(),
         hsts: settings.tls.hsts.header().map(Into::into),
-        tls,
+        tls: hosts.table(&settings),
         secrets,
         unrouted: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.unrouted)),
         settings,
@@ -96,6 +95,8 @@ struct Builder<'a> {
     owners: Vec<Arc<Owner>>,
     counters: HashMap<(&'a ObjectRef, &'a str), &'a Arc<ObjectCounters>>,
     backends: BTreeMap<BackendName, Arc<Backend>>,
+    hosts: &'a Hosts,
+    secrets: &'a Secrets,
     settings: &'a Settings,
     previous: Option<&'a Snapshot>,
     seed: &'a Seed,
@@ -104,8 +105,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn ingress(&mut self, ingress: Ingress) {
         let Ingress { object, uid, policy, rules, default_backend, .. } = ingress;
-        let (owner, broken) = self.owner(object, uid, policy);
-        let part = Part { owner: &owner, broken: broken.as_deref() };
+        let (owner, ready) = self.owner(object, uid, policy);
+        let part = Part { owner: &owner, ready: &ready };
         for (at, rule) in rules.iter().enumerate() {
             self.rule(&part, at, rule, default_backend.as_ref());
         }
@@ -117,13 +118,13 @@ impl Builder<'_> {
     /// Takes the default backend of the whole proxy as an object of its own, with the settings' defaults as its policy.
     fn default_location(&mut self, backend: &BackendName) -> Arc<Location> {
         let object = ObjectRef::new("DefaultBackend", &*backend.namespace, &*backend.service);
-        let (owner, broken) = self.owner(object, String::new(), self.settings.unowned());
-        let part = Part { owner: &owner, broken: broken.as_deref() };
-        self.location(&part, "", "/", PathKind::Prefix, Some(backend), None)
+        let (owner, ready) = self.owner(object, String::new(), self.settings.unowned());
+        let part = Part { owner: &owner, ready: &ready };
+        self.location(&part, (&HostPattern::Every, ""), "/", PathKind::Prefix, Some(backend), None)
     }
 
     /// Makes the policy ready. One that cannot be is broken: nothing passes.
-    fn owner(&mut self, object: ObjectRef, uid: String, policy: Policy) -> (Arc<Owner>, Option<String>) {
+    fn owner(&mut self, object: ObjectRef, uid: String, policy: Policy) -> (Arc<Owner>, Ready) {
         let identity = Identity { object: &object, uid: &uid, seed: self.seed };
         let mut broken = policy.refuse_all.clone();
         let plan = plan::plan(&policy, self.settings, &identity).unwrap_or_else(|error| {
@@ -139,12 +140,38 @@ impl Builder<'_> {
             broken.get_or_insert_with(|| error.to_string());
             Plan::closed(self.settings)
         });
+        let origin_tls = self.origin_tls(&object, &policy, &mut broken);
         let counters =
             self.counters.get(&(&object, &*uid)).map_or_else(Arc::default, |lent| Arc::clone(lent));
         let owner = Owner { object: Arc::new(object), uid, policy: Arc::new(policy), counters, plan };
         let owner = Arc::new(owner);
         self.owners.push(Arc::clone(&owner));
-        (owner, broken)
+        (owner, Ready { broken, origin_tls })
+    }
+
+    /// What the object's connections to origins need, but for the name. What cannot be had closes the object.
+    fn origin_tls(
+        &mut self,
+        object: &ObjectRef,
+        policy: &Policy,
+        broken: &mut Option<String>,
+    ) -> Option<OriginTls> {
+        let (tls, problem, instead) =
+            match origin_tls::ready(policy, self.settings.profile, object, self.secrets) {
+                Ok(ready) => (ready.tls, ready.note, "As in ingress-nginx, requests pass in the clear"),
+                Err(problem) => {
+                    let why = format!("{}: {}", problem.annotation, problem.why);
+                    broken.get_or_insert(why);
+                    (None, Some(problem), "Every path of the object answers 503")
+                }
+            };
+        if let Some(problem) = problem {
+            let field = hosts::annotation(problem.annotation);
+            let message = format!("{}. {instead}.", sentence(&problem.why));
+            let code = "no-origin-tls";
+            self.findings.push(finding(object, &field, &problem.value, Severity::Fail, code, message));
+        }
+        tls
     }
 
     fn rule(&mut self, part: &Part<'_>, at: usize, rule: &HostRule, default_backend: Option<&BackendName>) {
@@ -186,7 +213,7 @@ impl Builder<'_> {
                 None => return,
             }
         };
-        let location = self.location(part, raw_host, text, path.kind, path.backend.as_ref(), broken);
+        let location = self.location(part, (host, raw_host), text, path.kind, path.backend.as_ref(), broken);
         if let Err(holder) = self.routes.path(host.clone(), matcher, location) {
             let message = format!(
                 "{} has this host and path already and keeps it; this one is not in force.",
@@ -236,7 +263,7 @@ impl Builder<'_> {
     }
 
     fn fallback(&mut self, part: &Part<'_>, raw_host: &str, host: HostPattern, backend: &BackendName) {
-        let location = self.location(part, raw_host, "/", PathKind::Prefix, Some(backend), None);
+        let location = self.location(part, (&host, raw_host), "/", PathKind::Prefix, Some(backend), None);
         if let Err(holder) = self.routes.fallback(host, location) {
             // An Ingress may well have two rules for one host.
             if holder.object != part.owner.object {
@@ -249,7 +276,7 @@ impl Builder<'_> {
     fn location(
         &mut self,
         part: &Part<'_>,
-        host: &str,
+        (host, raw_host): (&HostPattern, &str),
         path: &str,
         kind: PathKind,
         backend: Option<&BackendName>,
@@ -257,18 +284,36 @@ impl Builder<'_> {
     ) -> Arc<Location> {
         let object = Arc::clone(&part.owner.object);
         let target = self.target(&object, backend);
+        let rules = Arc::clone(self.hosts.rules(host));
+        let outvoted = self.hosts.outvoted(&object, host);
+        let name = |mut tls: OriginTls| {
+            if tls.name.is_empty() {
+                tls.name = origin_name(&target);
+            }
+            Arc::new(tls)
+        };
         Arc::new(Location {
-            host: host.to_owned(),
+            host: raw_host.to_owned(),
             path: path.to_owned(),
             kind,
             backend: backend.cloned(),
             policy: Arc::clone(&part.owner.policy),
-            broken: part.broken.map(str::to_owned).or(broken),
+            broken: part.ready.broken.clone().or(outvoted).or(broken),
+            to_https: self.to_https(part, path, &rules),
+            origin_tls: part.ready.origin_tls.clone().map(name),
+            rules,
             target,
             owner: Arc::clone(part.owner),
-            origin_tls: None,
             object,
         })
+    }
+
+    fn to_https(&self, part: &Part<'_>, path: &str, rules: &HostRules) -> ToHttps {
+        let redirect = part.owner.policy.tls.redirect;
+        let asked =
+            redirect.always || (redirect.with_certificate && rules.tls.certificate == Certificate::Asked);
+        let exempt = self.settings.tls.redirect_exempt.iter().any(|start| path.starts_with(start.as_str()));
+        if asked && !exempt { ToHttps::Redirect } else { ToHttps::Stay }
     }
 
     /// The backend, known or not.
@@ -306,11 +351,33 @@ impl Builder<'_> {
 /// The object that is being added.
 struct Part<'a> {
     owner: &'a Arc<Owner>,
-    /// Why nothing of it passes.
-    broken: Option<&'a str>,
+    ready: &'a Ready,
 }
 
-fn finding(
+/// What all locations of an object get.
+struct Ready {
+    /// Why nothing of it passes.
+    broken: Option<String>,
+    /// Without a name, unless the object says one.
+    origin_tls: Option<OriginTls>,
+}
+
+/// The name that certificates of origins are for, where the object does not say it: that of the Service in the cluster.
+/// (nginx would take the name of its own upstream block, which no certificate has.)
+fn origin_name(target: &Backend) -> String {
+    match target.external() {
+        Some((host, _)) => host.to_owned(),
+        None => format!("{}.{}.svc", target.name.service, target.name.namespace),
+    }
+}
+
+/// `text` with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+pub(super) fn finding(
     object: &ObjectRef,
     field: &str,
     value: &str,
@@ -329,7 +396,7 @@ fn finding(
 }
 
 /// A host as an Ingress writes it.
-fn host_pattern(raw: &str) -> Result<HostPattern, canonical::HostError> {
+pub(super) fn host_pattern(raw: &str) -> Result<HostPattern, canonical::HostError> {
     if raw.is_empty() {
         return Ok(HostPattern::Every);
     }

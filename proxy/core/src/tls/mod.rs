@@ -17,6 +17,7 @@ pub use client::{
 };
 pub use material::{Fingerprint, KeyKind, KeyPair, SecretKey, TrustAnchors};
 pub use origin::{OriginTls, OriginTlsId, OriginVerify};
+pub(crate) use secrets::SecretState;
 pub use secrets::{Content, SecretContent, SecretName, Secrets};
 pub use table::{Certificate, Found, HostTls, HostTlsId, Known, TlsTable, UnknownName};
 

@@ -67,13 +67,13 @@ pub struct Secrets {
 struct InForce {
     pair: Option<Arc<KeyPair>>,
     anchors: Option<Arc<TrustAnchors>>,
-    pair_state: State,
-    anchors_state: State,
+    pair_state: SecretState,
+    anchors_state: SecretState,
 }
 
 /// Where what is in force comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum SecretState {
     /// Nothing is in force, for there is nothing.
     #[default]
     Absent,
@@ -118,32 +118,34 @@ impl Secrets {
         self.known.iter().filter_map(|(name, known)| Some((name, known.pair.as_ref()?)))
     }
 
-    pub(crate) fn pair_state(&self, name: &SecretName) -> State {
-        self.known.get(name).map_or(State::Absent, |known| known.pair_state)
+    pub(crate) fn pair_state(&self, name: &SecretName) -> SecretState {
+        self.known.get(name).map_or(SecretState::Absent, |known| known.pair_state)
     }
 
-    pub(crate) fn anchors_state(&self, name: &SecretName) -> State {
-        self.known.get(name).map_or(State::Absent, |known| known.anchors_state)
+    pub(crate) fn anchors_state(&self, name: &SecretName) -> SecretState {
+        self.known.get(name).map_or(SecretState::Absent, |known| known.anchors_state)
     }
 
     /// The Secrets of which something broken has a last good version in force.
     pub(crate) fn kept(&self) -> impl Iterator<Item = (&SecretName, &'static str)> {
         self.known.iter().flat_map(|(name, known)| {
-            let pair = (known.pair_state == State::LastGood).then_some((name, "data[tls.crt]"));
-            let anchors = (known.anchors_state == State::LastGood).then_some((name, "data[ca.crt]"));
+            let pair = (known.pair_state == SecretState::LastGood).then_some((name, "data[tls.crt]"));
+            let anchors = (known.anchors_state == SecretState::LastGood).then_some((name, "data[ca.crt]"));
             pair.into_iter().chain(anchors)
         })
     }
 }
 
 /// What is in force after `content` has come and `before` was.
-fn take<T: PartialEq>(content: Content<T>, before: Option<&Arc<T>>) -> (Option<Arc<T>>, State) {
+fn take<T: PartialEq>(content: Content<T>, before: Option<&Arc<T>>) -> (Option<Arc<T>>, SecretState) {
     match (content, before) {
-        (Content::Absent, _) => (None, State::Absent),
+        (Content::Absent, _) => (None, SecretState::Absent),
         // The same object as before where nothing differs, for whoever compares pointers.
-        (Content::Good(good), Some(before)) if good == *before => (Some(Arc::clone(before)), State::Current),
-        (Content::Good(good), _) => (Some(good), State::Current),
-        (Content::Broken, Some(before)) => (Some(Arc::clone(before)), State::LastGood),
-        (Content::Broken, None) => (None, State::Broken),
+        (Content::Good(good), Some(before)) if good == *before => {
+            (Some(Arc::clone(before)), SecretState::Current)
+        }
+        (Content::Good(good), _) => (Some(good), SecretState::Current),
+        (Content::Broken, Some(before)) => (Some(Arc::clone(before)), SecretState::LastGood),
+        (Content::Broken, None) => (None, SecretState::Broken),
     }
 }

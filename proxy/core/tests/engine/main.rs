@@ -10,3 +10,4 @@ mod limits;
 mod order;
 mod reload;
 mod routes;
+mod tls;

@@ -251,6 +251,22 @@ fn a_status_that_is_no_error_is_not_sent() {
     for status in [0, 99, 200, 302, 399, 600, u16::MAX] {
         let about =
             body::About { problem: body::Problem::Blank, detail: "", reason: "", rule: None, spent: "" };
-        assert_eq!(Response::new(status, about, ask(Accept::Text)).status(), 500);
+        assert_eq!(Response::new(status, None, about, ask(Accept::Text)).status(), 500);
+    }
+}
+
+#[test]
+fn a_redirect_has_its_status_and_its_location_and_may_be_stored() {
+    for status in [301, 302, 307, 308] {
+        let location = Some("https://shop.example/a".to_owned());
+        let refusal = Refusal { location, ..refusal(Reason::HttpsOnly, status, None) };
+        let response = Response::refusal(&refusal, ask(Accept::Text));
+        assert_eq!(response.status(), status);
+        let mut fields = Vec::new();
+        response.for_each_header(|name, value| {
+            fields.push((name, String::from_utf8_lossy(value).into_owned()));
+        });
+        assert!(fields.contains(&("Location", "https://shop.example/a".to_owned())), "{fields:?}");
+        assert!(fields.iter().all(|(name, _)| *name != "Cache-Control"), "{fields:?}");
     }
 }
