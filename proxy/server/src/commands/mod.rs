@@ -34,6 +34,10 @@ pub enum Command {
         /// Where to listen [default: 127.0.0.1:8080, with --check any free port]
         #[arg(long, value_name = "ADDRESS")]
         http: Option<SocketAddr>,
+        /// Where to listen for TLS, with a certificate made for the occasion [default: 127.0.0.1:8443, with --check any
+        /// free port]
+        #[arg(long, value_name = "ADDRESS")]
+        https: Option<SocketAddr>,
         /// Try it, print each claim with its result, and end: exit code 0 when all hold, 1 when not
         #[arg(long)]
         check: bool,
@@ -73,8 +77,9 @@ impl Command {
     pub fn run(self) -> Result<(), CommandError> {
         match self {
             Self::Serve { settings } => Ok(serve::run(&settings)?),
-            Self::Demo { http, check } => {
-                Ok(demo::run(http, if check { demo::Then::Check } else { demo::Then::Wait })?)
+            Self::Demo { http, https, check } => {
+                let then = if check { demo::Then::Check } else { demo::Then::Wait };
+                Ok(demo::run(http, https, then)?)
             }
             Self::Annotations => print(&weir_core::policy::pages::text()).map_err(CommandError::Output),
         }

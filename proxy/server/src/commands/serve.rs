@@ -143,6 +143,11 @@ impl Running {
         self.server.http().first().copied()
     }
 
+    /// Where clients connect for TLS: the first address.
+    pub(super) fn https(&self) -> Option<SocketAddr> {
+        self.server.https().first().copied()
+    }
+
     /// Where operators connect.
     pub(super) fn admin(&self) -> Option<SocketAddr> {
         self.admin

@@ -14,8 +14,8 @@ pub(super) struct Line {
 }
 
 /// Tries everything against a demo that has just started.
-pub(super) fn run(http: SocketAddr, admin: SocketAddr) -> Vec<Line> {
-    let checks: [(&'static str, Check); 9] = [
+pub(super) fn run(http: SocketAddr, https: SocketAddr, admin: SocketAddr) -> Vec<Line> {
+    let checks: [(&'static str, Check); 10] = [
         ("a request goes through and its answer comes back", passes),
         ("limit-rps 5: 26 of 40 requests at once pass, the others get 429", burst),
         ("a refusal says when to come back and what the limit is", refusal),
@@ -24,9 +24,10 @@ pub(super) fn run(http: SocketAddr, admin: SocketAddr) -> Vec<Line> {
         ("limit-connections 8: 8 of 20 slow requests at once pass", concurrency),
         ("proxy-body-size 1k: 1024 bytes pass, one more gets 413, chunked or not", body),
         ("denied addresses get 403, other paths 404, other methods 405, whatever the spelling", gates),
+        ("over TLS the same limit counts the same client", over_tls),
         ("limit-mode observe refuses nobody, and the metrics count what it would have refused", observe),
     ];
-    let context = Context { http, admin };
+    let context = Context { http, https, admin };
     checks
         .into_iter()
         .map(|(claim, check)| {
@@ -40,6 +41,7 @@ type Check = fn(&Context) -> io::Result<Result<String, String>>;
 
 struct Context {
     http: SocketAddr,
+    https: SocketAddr,
     admin: SocketAddr,
 }
 
@@ -58,6 +60,21 @@ fn passes(context: &Context) -> io::Result<Result<String, String>> {
     let reply = context.get(2, "shop.localhost", "/hello")?;
     let body = String::from_utf8_lossy(&reply.body);
     Ok(expect(reply.status == 200 && body.starts_with("GET /hello"), format!("{}", reply.status)))
+}
+
+fn over_tls(context: &Context) -> io::Result<Result<String, String>> {
+    let source = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
+    let mut plain = Client::connect(source, context.http)?;
+    let mut encrypted = Client::connect_tls(source, context.https)?;
+    let first = encrypted.ask("GET /", "shop.localhost", "", b"")?.status;
+    // More than the burst, so that the last one is refused however slow the machine is.
+    for _ in 0..200 {
+        if plain.ask("GET /", "shop.localhost", "", b"")?.status == 429 {
+            let last = encrypted.ask("GET /", "shop.localhost", "", b"")?.status;
+            return Ok(expect((first, last) == (200, 429), format!("{first}, and {last} once it was spent")));
+        }
+    }
+    Ok(Err("the limit was never reached".to_owned()))
 }
 
 fn burst(context: &Context) -> io::Result<Result<String, String>> {

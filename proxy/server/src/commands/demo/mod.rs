@@ -40,34 +40,41 @@ pub(super) enum Then {
     Check,
 }
 
-/// Runs it on `http`; a check without an address takes a free port, since nobody else needs to know it.
-pub(super) fn run(http: Option<SocketAddr>, then: Then) -> Result<(), DemoError> {
-    let port = if then == Then::Check { 0 } else { PORT };
-    let http = http.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, port).into());
+/// Runs it on `http` and `https`; a check without addresses takes free ports, since nobody else needs to know them.
+pub(super) fn run(http: Option<SocketAddr>, https: Option<SocketAddr>, then: Then) -> Result<(), DemoError> {
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, if then == Then::Check { 0 } else { port }));
+    let http = http.unwrap_or_else(|| local(HTTP_PORT));
+    let https = https.unwrap_or_else(|| local(HTTPS_PORT));
     let folder = tempfile::Builder::new().prefix("weir-demo-").tempdir().map_err(DemoError::Folder)?;
     let file = folder.path().join("manifests.yaml");
     std::fs::write(&file, MANIFESTS).map_err(DemoError::Folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(DemoError::Origin)?;
     let origin = runtime.block_on(origin::start()).map_err(DemoError::Origin)?;
-    let running = start(http, folder.path(), origin, then)?;
-    let (Some(http), Some(admin)) = (running.http(), running.admin()) else {
+    let running = start([http, https], folder.path(), origin, then)?;
+    let (Some(http), Some(https), Some(admin)) = (running.http(), running.https(), running.admin()) else {
         return Err(DemoError::Check(0));
     };
     match then {
         Then::Wait => {
-            super::print(&invitation(http, admin, &file)).map_err(DemoError::Output)?;
+            super::print(&invitation(http, https, admin, &file)).map_err(DemoError::Output)?;
             Ok(running.wait()?)
         }
-        Then::Check => report(&running.during(move || check::run(http, admin))?),
+        Then::Check => report(&running.during(move || check::run(http, https, admin))?),
     }
 }
 
-fn start(http: SocketAddr, folder: &Path, origin: SocketAddr, then: Then) -> Result<Running, ServeError> {
+fn start(
+    [http, https]: [SocketAddr; 2],
+    folder: &Path,
+    origin: SocketAddr,
+    then: Then,
+) -> Result<Running, ServeError> {
     let log = if then == Then::Check { "off" } else { "stdout" };
     let arguments = [
         format!("--source=manifests={}", folder.display()),
         format!("--http={http}"),
+        format!("--https={https}"),
         "--admin=127.0.0.1:0".to_owned(),
         format!("--backend=demo/echo:80={origin}"),
         format!("--access-log={log}"),
@@ -96,9 +103,9 @@ fn report(lines: &[check::Line]) -> Result<(), DemoError> {
     }
 }
 
-fn invitation(http: SocketAddr, admin: SocketAddr, file: &Path) -> String {
+fn invitation(http: SocketAddr, https: SocketAddr, admin: SocketAddr, file: &Path) -> String {
     let mut text = format!(
-        "weir stands on http://{http} in front of a backend that says what it was asked.\n\
+        "weir stands on http://{http} and https://{https} in front of a backend that says what it was asked.\n\
          Its policy is {}: edit it, and it is in force when you save.\n\n\
          Try:\n",
         file.display()
@@ -135,6 +142,10 @@ fn invitation(http: SocketAddr, admin: SocketAddr, file: &Path) -> String {
             ),
         ),
         (
+            "the same over TLS, with a certificate made for the occasion",
+            format!("curl -k -i --connect-to ::{https} https://shop.localhost/"),
+        ),
+        (
             "what is in force, and what was refused",
             format!(
                 "curl -s http://{admin}/api/config; curl -s http://{admin}/metrics | grep weir_refusals_total"
@@ -149,4 +160,5 @@ fn invitation(http: SocketAddr, admin: SocketAddr, file: &Path) -> String {
 }
 
 const MANIFESTS: &str = include_str!("manifests.yaml");
-const PORT: u16 = 8080;
+const HTTP_PORT: u16 = 8080;
+const HTTPS_PORT: u16 = 8443;
