@@ -62,7 +62,7 @@ fn is_client_tls(name: &[u8]) -> bool {
     };
     // Nearly no other field begins so.
     name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ssl"))
-        && CLIENT_HEADERS.iter().any(|known| like(known))
+        && CLIENT_HEADERS.iter().any(like)
 }
 
 /// The values of the fields called `name` (in any case of letters) in a head, in their order and without
