@@ -95,7 +95,8 @@ def weir(plan, port, tls_port, binary, arguments):
     manifests.mkdir(exist_ok=True)
     plan.write("weir.yaml", "manifests/bench.yaml")
     argv = [binary, "serve", "--source", f"manifests={manifests}", "--backend", f"bench/origin:80=127.0.0.1:{plan.origin_port}",
-            "--http", f"127.0.0.1:{port}", "--https", f"127.0.0.1:{tls_port}", "--admin", "127.0.0.1:0", "--workers", "1", *arguments]
+            "--http", f"127.0.0.1:{port}", "--https", f"127.0.0.1:{tls_port}", "--admin", "127.0.0.1:0", "--workers", "1",
+            "--configmap", "bench/settings", *arguments]
     return Proxy("weir", port, tls_port, plan, argv)
 
 

@@ -24,8 +24,24 @@ pub struct Client {
 pub struct Identification {
     mode: TrustMode,
     proxies: AddressSet,
+    /// Whether the proxies are some, and not simply everybody.
+    named: bool,
+    proxy_protocol: bool,
     header: String,
     lines: Lines,
+}
+
+/// What is known of a connection when it is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Greeting {
+    /// The peer is the client, as far as anybody knows.
+    TakeAsClient,
+    /// The peer is a proxy that was named: its connections are those of many clients.
+    TrustProxy,
+    /// The connection begins with a header of the PROXY protocol, and that names the client.
+    ExpectHeader,
+    /// The peer is the client; a header of the PROXY protocol is none that it may send.
+    RefuseHeader,
 }
 
 /// Which lines of the header count.
@@ -47,7 +63,19 @@ impl Identification {
             Profile::IngressNginx | Profile::Weir => Lines::All,
         };
         let proxies = AddressSet::new(&trust.proxies);
-        Self { mode: trust.address, proxies, header: trust.header.clone(), lines }
+        let named = trust.proxies.iter().all(|block| block.prefix_len() > 0);
+        let proxy_protocol = settings.edge.proxy_protocol.required;
+        Self { mode: trust.address, proxies, named, proxy_protocol, header: trust.header.clone(), lines }
+    }
+
+    /// What a connection from `peer` begins with, and who its client is.
+    #[inline]
+    pub fn greet(&self, peer: IpAddr) -> Greeting {
+        let peer = peer.to_canonical();
+        if self.proxy_protocol {
+            return if self.proxies.contains(peer) { Greeting::ExpectHeader } else { Greeting::RefuseHeader };
+        }
+        if self.named && self.believes(peer) { Greeting::TrustProxy } else { Greeting::TakeAsClient }
     }
 
     /// Whether `peer` is a proxy whose headers are believed.

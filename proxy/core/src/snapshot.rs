@@ -97,7 +97,8 @@ impl Snapshot {
         describe::describe(self)
     }
 
-    pub(crate) fn identification(&self) -> &Identification {
+    /// Who is believed.
+    pub fn identification(&self) -> &Identification {
         &self.identification
     }
 

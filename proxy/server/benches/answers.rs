@@ -46,6 +46,7 @@ fn access_log_line(bencher: Bencher<'_, '_>, format: Format) {
     bencher.bench_local(|| {
         let entry = Entry {
             account: &account,
+            peer: account.client.peer,
             outcome: &outcome,
             answer: Answer::Origin,
             method: b"GET",

@@ -85,6 +85,8 @@ pub enum Answer {
 pub struct Entry<'a> {
     /// Its closed account.
     pub account: &'a Account,
+    /// Address of the connection's other end: the load balancer's, where the PROXY protocol named the client.
+    pub peer: IpAddr,
     /// How it ended.
     pub outcome: &'a Outcome,
     /// Who answered.
@@ -164,8 +166,8 @@ impl AccessLog {
     }
 
     /// Takes the line of a request whose head was not understood, so that nothing else is known of it.
-    pub fn write_failed(&self, wall: WallTime, peer: IpAddr, error: GatewayError) {
-        self.put(wall, |line| line.failure(peer, error));
+    pub fn write_failed(&self, wall: WallTime, client: IpAddr, peer: IpAddr, error: GatewayError) {
+        self.put(wall, |line| line.failure(client, peer, error));
     }
 
     fn put(&self, wall: WallTime, write: impl FnOnce(&mut line::Line<'_>)) {

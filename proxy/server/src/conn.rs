@@ -28,12 +28,21 @@ pub struct Conn {
 /// One client connection, as the lanes see it.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnInfo {
-    /// The socket's other end.
+    /// The socket's other end, or the client that the PROXY protocol named.
     pub peer: std::net::SocketAddr,
-    /// Our end.
+    /// Our end, or the address that the client connected to by the word of the PROXY protocol.
     pub local: std::net::SocketAddr,
+    /// The load balancer at the socket's other end, when it named the client.
+    pub via: Option<std::net::IpAddr>,
     /// Plain or TLS.
     pub scheme: weir_core::facts::Scheme,
+}
+
+impl ConnInfo {
+    /// A plain connection between these ends.
+    pub fn new(peer: std::net::SocketAddr, local: std::net::SocketAddr) -> Self {
+        Self { peer, local, via: None, scheme: weir_core::facts::Scheme::Http }
+    }
 }
 
 /// Why a socket gives or takes no more.

@@ -64,7 +64,7 @@ enum Unread {
 }
 
 /// Reads the head of a request: from the first byte to the last in [`Timeouts::head`]
-/// (crate::shared::Timeouts::head), whatever the pieces.
+/// (crate::timeouts::Timeouts::head), whatever the pieces.
 async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
     let mut armed = false;
     loop {
@@ -87,7 +87,7 @@ async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
         }
         if !armed {
             armed = true;
-            conn.deadline.set(shared.timeouts.head);
+            conn.deadline.set(shared.timeouts().head);
         }
         conn.fill().await.map_err(late_head)?;
     }
@@ -121,14 +121,20 @@ fn late_head(stop: Stop) -> Unread {
     }
 }
 
-/// The idle phase: no buffer is held, and the end of the process ends it.
+/// The idle phase: no buffer is held, and the end of the process ends it soon.
 async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Stop> {
     if !conn.data().is_empty() {
         return Ok(());
     }
-    conn.deadline.set(shared.timeouts.idle);
+    conn.deadline.set(shared.timeouts().idle);
+    let mut last_call = false;
     let filled = poll_fn(|cx| match conn.poll_fill(cx) {
-        Poll::Pending if shared.is_draining() => Poll::Ready(Err(Stop::End)),
+        // Its next request may be on the way; a connection closed in its face would lose it.
+        Poll::Pending if shared.is_draining() && !last_call => {
+            last_call = true;
+            conn.deadline.set(LAST_CALL.min(shared.timeouts().idle));
+            conn.poll_fill(cx)
+        }
         polled => polled,
     });
     filled.await.map(|_| ())
@@ -161,6 +167,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
         };
         Exchange::admit(shared, &facts, Lane::Express)
     };
+    exchange.came_by(&conn.info);
     if exchange.refusal().is_some() {
         let close = head.persistence == Persistence::Close || shared.is_draining();
         let then = if close { Then::Close } else { Then::Keep };
@@ -201,7 +208,8 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
             }
             Ok(head) => {
                 let facts = facts(&conn.info, conn.socket.client_tls().map(Arc::as_ref), &head);
-                let exchange = Exchange::admit(shared, &facts, Lane::Pingora);
+                let mut exchange = Exchange::admit(shared, &facts, Lane::Pingora);
+                exchange.came_by(&conn.info);
                 let refused = exchange.refusal().is_some().then(|| (discardable(&head), then(&head, shared)));
                 (exchange, refused, buffered(&head))
             }
@@ -216,7 +224,7 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
                     if stop == Stop::Late {
                         let mut text = buffers::take_text();
                         exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
-                        let _ = conn.write_all(&text, shared.timeouts.write).await;
+                        let _ = conn.write_all(&text, shared.timeouts().write).await;
                         buffers::give_text(text);
                         linger::close(conn.socket);
                     }
@@ -247,7 +255,7 @@ fn buffered(head: &Head<'_, '_>) -> Option<usize> {
 /// Reads until `received` has `total` bytes.
 async fn receive(conn: &mut Conn, received: &mut Vec<u8>, total: usize, shared: &Shared) -> Result<(), Stop> {
     while received.len() < total {
-        conn.deadline.set(shared.timeouts.body);
+        conn.deadline.set(shared.timeouts().body);
         conn.fill().await?;
         received.extend_from_slice(conn.data());
         conn.consume(conn.data().len());
@@ -310,7 +318,7 @@ async fn refuse(
 ) -> Option<Conn> {
     let mut text = buffers::take_text();
     exchange.write_refusal(then, &mut text);
-    let sent = conn.write_all(&text, shared.timeouts.write).await;
+    let sent = conn.write_all(&text, shared.timeouts().write).await;
     buffers::give_text(text);
     exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
     sent.ok()?;
@@ -331,7 +339,7 @@ async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<()
         if left == 0 {
             return Ok(());
         }
-        conn.deadline.set(shared.timeouts.body);
+        conn.deadline.set(shared.timeouts().body);
         conn.fill().await?;
     }
 }
@@ -339,14 +347,15 @@ async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<()
 /// Tells a client what is wrong with what it sent, and closes.
 async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
     shared.counters.gateway_error(error);
-    shared.log.write_failed(shared.clock.wall(), conn.info.peer.ip(), error);
+    let (client, peer) = (conn.info.peer.ip(), conn.info.via);
+    shared.log.write_failed(shared.clock.wall(), client, peer.unwrap_or(client), error);
     let mut text = buffers::take_text();
     with_date(shared, |date| {
         let ask =
             Ask { accept: Accept::Text, body: BodyPart::Send, then: Then::Close, request_id: None, date };
         Response::error(error, ask).write_http1(&mut text);
     });
-    let sent = conn.write_all(&text, shared.timeouts.write).await;
+    let sent = conn.write_all(&text, shared.timeouts().write).await;
     buffers::give_text(text);
     if sent.is_ok() {
         linger::close(conn.socket);
@@ -379,6 +388,8 @@ fn head_end(data: &[u8]) -> Option<usize> {
     None
 }
 
+/// How long an idle connection is heard once the process ends.
+const LAST_CALL: Duration = Duration::from_secs(1);
 /// Most bytes of a request head (ingress-nginx takes four buffers of 8 KiB).
 const MAX_HEAD: usize = 32 * 1024;
 /// Most bytes of a refused request's body that are read so that the connection can stay.

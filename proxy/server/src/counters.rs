@@ -4,6 +4,7 @@
 //! core ([`weir_core::account::ObjectCounters`]).
 
 use crate::access_log::Lane;
+use crate::arrivals::Shed;
 use crate::lane::pingora::strict::Malformed;
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Debug)]
 pub struct Counters {
     connections_accepted: AtomicU64,
-    connections_shed: AtomicU64,
+    shed: [AtomicU64; Shed::ALL.len()],
     accepts_failed: AtomicU64,
     handshakes: AtomicU64,
     handshake_failures: [AtomicU64; Failure::ALL.len()],
@@ -32,7 +33,7 @@ impl Counters {
     pub fn new() -> Self {
         Self {
             connections_accepted: AtomicU64::new(0),
-            connections_shed: AtomicU64::new(0),
+            shed: zeros(),
             accepts_failed: AtomicU64::new(0),
             handshakes: AtomicU64::new(0),
             handshake_failures: zeros(),
@@ -50,9 +51,9 @@ impl Counters {
         add(&self.connections_accepted, 1);
     }
 
-    /// A connection was closed at once, because there are as many as may be.
-    pub fn connection_shed(&self) {
-        add(&self.connections_shed, 1);
+    /// A connection was closed and not served.
+    pub fn connection_shed(&self, shed: Shed) {
+        at(&self.shed, shed as usize);
     }
 
     /// Accepting failed: no descriptors, no memory, or the client was gone.
@@ -102,7 +103,7 @@ impl Counters {
     pub fn read(&self) -> Reading {
         Reading {
             connections_accepted: load(&self.connections_accepted),
-            connections_shed: load(&self.connections_shed),
+            shed: pairs(&Shed::ALL, &self.shed),
             accepts_failed: load(&self.accepts_failed),
             handshakes: load(&self.handshakes),
             handshake_failures: pairs(&Failure::ALL, &self.handshake_failures),
@@ -127,8 +128,8 @@ impl Default for Counters {
 pub struct Reading {
     /// Connections accepted and served.
     pub connections_accepted: u64,
-    /// Connections closed at once.
-    pub connections_shed: u64,
+    /// Connections closed and not served, by reason.
+    pub shed: Vec<(Shed, u64)>,
     /// Accepts that failed.
     pub accepts_failed: u64,
     /// TLS handshakes that ended in a connection.
@@ -212,6 +213,7 @@ mod tests {
     fn each_counter_is_read_under_its_own_name() {
         let counters = Counters::new();
         Lane::ALL.iter().for_each(|lane| counters.lane_request(*lane));
+        Shed::ALL.iter().for_each(|shed| counters.connection_shed(*shed));
         Why::ALL.iter().for_each(|why| counters.declined(*why));
         MALFORMED.iter().for_each(|fault| counters.malformed(*fault));
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
@@ -219,14 +221,17 @@ mod tests {
         let once = counters.read();
         assert!(once.handshake_failures.iter().all(|(_, count)| *count == 1) && once.handshakes == 0);
         assert!(once.lanes.iter().all(|(_, count)| *count == 1));
+        assert!(once.shed.iter().all(|(_, count)| *count == 1));
         assert!(once.declined.iter().all(|(_, count)| *count == 1));
         assert!(once.malformed.iter().all(|(_, count)| *count == 1));
         assert!(once.gateway_errors.iter().all(|(_, count)| *count == 1));
 
+        counters.connection_shed(Shed::ProxyHeaderEnd);
         counters.declined(Why::Trailer);
         counters.malformed(Malformed::Expect);
         counters.gateway_error(GatewayError::Version);
         let twice = counters.read();
+        assert!(twice.shed.iter().all(|(shed, count)| (*count == 2) == (*shed == Shed::ProxyHeaderEnd)));
         assert!(twice.declined.iter().all(|(why, count)| (*count == 2) == (*why == Why::Trailer)));
         assert!(twice.malformed.iter().all(|(fault, count)| (*count == 2) == (*fault == Malformed::Expect)));
         let version = GatewayError::Version;

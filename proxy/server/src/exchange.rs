@@ -3,12 +3,14 @@
 use crate::access_log::{Answer, Entry, Lane};
 use crate::buffers;
 use crate::clock::Dates;
+use crate::conn::ConnInfo;
 use crate::deadline;
 use crate::request_id::{RequestId, RequestIds};
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
 use crate::shared::Shared;
 use std::cell::RefCell;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use weir_core::account::{Account, End, Outcome};
 use weir_core::backend::Backend;
@@ -27,6 +29,8 @@ pub struct Exchange {
     asked: Asked,
     began: Instant,
     client: Client,
+    /// The connection's other end, where that is not what the core takes for it.
+    via: Option<IpAddr>,
     accept: Accept,
     id: Option<RequestId>,
     answer: Answer,
@@ -90,11 +94,17 @@ impl Exchange {
             asked: Asked::of(facts, lane, if shared.log.is_on() { Keep::All } else { Keep::Method }),
             began: now,
             client,
+            via: None,
             accept,
             id,
             answer: Answer::Origin,
             outcome: Outcome::default(),
         })
+    }
+
+    /// Says that the connection is a load balancer's, which named the client; see [`ConnInfo::via`].
+    pub fn came_by(&mut self, info: &ConnInfo) {
+        self.via = info.via;
     }
 
     /// The refusal, if it is one.
@@ -259,6 +269,7 @@ impl Exchange {
         }
         let entry = Entry {
             account,
+            peer: self.via.unwrap_or(account.client.peer),
             outcome: &self.outcome,
             answer: self.answer,
             method: self.asked.method(),

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod arrivals;
 pub mod buffers;
 pub mod clock;
 pub mod commands;
@@ -17,8 +18,10 @@ pub mod metrics;
 pub mod origin_headers;
 #[cfg(test)]
 mod pages;
+pub mod preface;
 pub mod proxy_protocol;
 pub mod request_id;
+pub mod reserve;
 pub mod respond;
 pub mod server;
 pub mod settings;
@@ -27,6 +30,7 @@ pub mod socket;
 pub mod state;
 pub mod telemetry;
 mod text;
+pub mod timeouts;
 pub mod tls;
 pub mod upstream;
 pub mod worker;

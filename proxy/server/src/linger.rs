@@ -19,6 +19,18 @@ pub fn close(socket: Socket) {
     });
 }
 
+/// Returns when no socket lingers any more: soon, as none does so for long.
+pub async fn ended() {
+    while LINGERING.load(Ordering::Relaxed) > 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Sockets that linger now.
+pub fn lingering() -> usize {
+    LINGERING.load(Ordering::Relaxed)
+}
+
 async fn drain(mut socket: Socket) {
     if socket.shutdown().await.is_err() {
         return;
@@ -62,6 +74,8 @@ impl Drop for Place {
 static LINGERING: AtomicUsize = AtomicUsize::new(0);
 /// Most sockets that linger at once.
 const MOST_AT_ONCE: usize = 1024;
+/// How often the end looks whether all are gone.
+const LOOK: Duration = Duration::from_millis(10);
 /// Longest time a socket lingers.
 const MOST_TIME: Duration = Duration::from_secs(2);
 /// Most bytes read and dropped of one socket.

@@ -1,8 +1,9 @@
 //! Listening sockets: one per worker and address, so that the kernel spreads connections and workers share nothing.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use weir_core::facts::Scheme;
 
 /// A socket that is listened on, and what is spoken there.
@@ -51,6 +52,20 @@ pub fn bind_one(address: SocketAddr) -> Result<(SocketAddr, TcpListener), Listen
     Ok((listener.local_addr().map_err(fail)?, listener))
 }
 
+/// From now on no connection begins at `listener`; those whose handshake has begun still arrive.
+///
+/// Their first segments (SYN) are dropped by a filter, so that whoever sends them tries again and finds another
+/// listener or none. Where the system has no such filters nothing happens.
+pub fn refuse_new(listener: &impl AsFd) {
+    let _ = SockRef::from(listener).attach_filter(&[
+        // The flags of the TCP header, which is what a filter of a TCP socket sees first.
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(JUMP_IF_BITS, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]);
+}
+
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Port::Shared)?;
     socket.listen(BACKLOG)?;
@@ -82,6 +97,11 @@ fn socket(address: SocketAddr, port: Port) -> io::Result<Socket> {
 
 /// Connections that the kernel holds for us until we accept them.
 const BACKLOG: i32 = 4096;
+/// Instructions of the kernel's socket filters (BPF).
+const LOAD_BYTE: u16 = 0x30;
+const JUMP_IF_BITS: u16 = 0x45;
+const RETURN: u16 = 0x06;
+const SYN: u32 = 0x02;
 
 #[cfg(test)]
 mod tests {
@@ -92,6 +112,17 @@ mod tests {
         let (address, listeners) = bind(([127, 0, 0, 1], 0).into(), 3).unwrap();
         assert_ne!(address.port(), 0);
         assert!(listeners.iter().all(|listener| listener.local_addr().unwrap() == address));
+    }
+
+    #[test]
+    fn a_listener_that_takes_nobody_new_keeps_those_that_wait() {
+        let (address, listeners) = bind(([127, 0, 0, 1], 0).into(), 1).unwrap();
+        let early = std::net::TcpStream::connect(address).unwrap();
+        refuse_new(&listeners[0]);
+        let late = std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(50));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (_, peer) = listeners[0].accept().unwrap();
+        assert_eq!(peer, early.local_addr().unwrap());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The parts put together: listeners and workers, and the orderly end.
 
 use crate::access_log::AccessLog;
+use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::listen::{self, ListenError, Listener};
-use crate::shared::{Connections, Lanes, Phase, Shared, Timeouts};
+use crate::shared::{Connections, Lanes, Phase, Shared};
+use crate::timeouts::Given;
 use crate::tls::Tls;
 use crate::worker;
 use std::io;
@@ -29,8 +31,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// What TLS is served with.
     pub tls: Arc<Tls>,
-    /// How long things may take.
-    pub timeouts: Timeouts,
+    /// How long things may take, as far as the flags say it.
+    pub given: Given,
     /// Admits requests.
     pub engine: Arc<Engine>,
     /// Tells the time.
@@ -85,6 +87,7 @@ impl Server {
         let (phase, phases) = watch::channel(Phase::Run);
         let most = if config.connections == 0 { most_connections() } else { config.connections };
         let connections = Connections::new(most);
+        let arrivals = Arc::new(Arrivals::new(most));
         let mut server = Self { http, https, connections: connections.clone(), phase, workers: Vec::new() };
         for (number, listeners) in sockets.into_iter().enumerate() {
             let shared = Arc::new(Shared {
@@ -94,7 +97,8 @@ impl Server {
                 log: config.log.worker(),
                 connections: connections.clone(),
                 tls: config.tls.clone(),
-                timeouts: config.timeouts,
+                arrivals: arrivals.clone(),
+                given: config.given,
                 lanes: config.lanes,
                 phase: phases.clone(),
             });
@@ -134,6 +138,12 @@ impl Server {
     /// How far the server is on its way out.
     pub fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+
+    /// Says that nobody should be sent here any more, and goes on serving.
+    pub fn leave(&self) {
+        self.phase
+            .send_if_modified(|phase| std::mem::replace(phase, Phase::Leave.max(*phase)) < Phase::Leave);
     }
 
     /// Stops accepting and lets what is in flight end.

@@ -1,8 +1,10 @@
 //! What every lane of one worker uses.
 
 use crate::access_log::AccessLog;
+use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::timeouts::{self, Given, Timeouts};
 use crate::tls::Tls;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,8 +27,10 @@ pub struct Shared {
     pub connections: Connections,
     /// What TLS is served with.
     pub tls: Arc<Tls>,
-    /// How long things may take.
-    pub timeouts: Timeouts,
+    /// Sockets of each client.
+    pub arrivals: Arc<Arrivals>,
+    /// How long things may take, as far as the flags say it.
+    pub given: Given,
     /// Which lanes are open.
     pub lanes: Lanes,
     /// Whether we run or are about to end.
@@ -37,6 +41,11 @@ impl Shared {
     /// Whether connections should end after the request they are at.
     pub fn is_draining(&self) -> bool {
         *self.phase.borrow() >= Phase::Drain
+    }
+
+    /// How long things may take.
+    pub fn timeouts(&self) -> Timeouts {
+        timeouts::of(&self.engine, &self.given)
     }
 
     /// Waits until no connection is open, `most` at the longest.
@@ -51,6 +60,8 @@ pub enum Phase {
     /// Serving.
     #[default]
     Run,
+    /// Serving, and nobody should be sent here any more (`--shutdown-delay`).
+    Leave,
     /// No new connections; the open ones end.
     Drain,
 }
@@ -63,36 +74,6 @@ pub enum Lanes {
     Auto,
     /// Every request takes pingora's, so that tests can compare.
     Pingora,
-}
-
-/// How long things may take that no policy decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// An idle connection, before its first request and between requests (ingress-nginx's `keep-alive`).
-    pub idle: Duration,
-    /// A TLS handshake, from the first byte of the connection to its end.
-    pub handshake: Duration,
-    /// A request head, from its first byte to its last.
-    pub head: Duration,
-    /// Between two reads of a request body (ingress-nginx's `client-body-timeout`).
-    pub body: Duration,
-    /// Between two writes to a client that does not read.
-    pub write: Duration,
-    /// Requests in flight, after the signal to end.
-    pub shutdown: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(75),
-            handshake: Duration::from_secs(10),
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(60),
-            write: Duration::from_secs(60),
-            shutdown: Duration::from_secs(30),
-        }
-    }
 }
 
 /// How many client connections are open, and how many may be.
@@ -112,9 +93,9 @@ impl Connections {
         Self(Arc::new(ConnectionCount { open: AtomicUsize::new(0), most, changed: Notify::new() }))
     }
 
-    /// A place for one more, until it is dropped.
-    pub fn enter(&self) -> Option<Place> {
-        if self.0.open.fetch_add(1, Ordering::Relaxed) < self.0.most {
+    /// A place for one more, until it is dropped, if there are fewer than `most` as well.
+    pub fn enter(&self, most: usize) -> Option<Place> {
+        if self.0.open.fetch_add(1, Ordering::Relaxed) < self.0.most.min(most) {
             return Some(Place(self.clone()));
         }
         self.0.open.fetch_sub(1, Ordering::Relaxed);

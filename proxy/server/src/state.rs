@@ -118,7 +118,7 @@ impl State {
         }
         match self.serving.load().as_ref() {
             None => Readiness::NotListening,
-            Some(serving) if *serving.phase.borrow() >= Phase::Drain => Readiness::Draining,
+            Some(serving) if *serving.phase.borrow() >= Phase::Leave => Readiness::Draining,
             Some(_) => Readiness::Ready,
         }
     }

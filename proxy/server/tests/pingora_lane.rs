@@ -10,7 +10,8 @@ use weir::access_log::AccessLog;
 use weir::clock::Clock;
 use weir::counters::Counters;
 use weir::server::{Config, Server};
-use weir::shared::{Lanes, Timeouts};
+use weir::shared::Lanes;
+use weir::timeouts::Given;
 use weir_core::Engine;
 use weir_core::declaration::{
     BackendName, BackendSpec, Declaration, HostRule, Ingress, PathKind, PathRule, PortName,
@@ -55,7 +56,7 @@ impl Proxy {
             workers: 1,
             connections: 100,
             lanes,
-            timeouts: Timeouts { head: Duration::from_secs(2), ..Timeouts::default() },
+            given: Given { head: Some(Duration::from_secs(2)), ..Given::default() },
             engine: Arc::new(engine),
             clock: Clock::start(),
             counters: Arc::new(Counters::default()),

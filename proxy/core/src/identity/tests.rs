@@ -191,3 +191,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_connection_is_greeted_by_who_its_peer_is() {
+    let greet = |settings: &Settings, peer: &str| Identification::new(settings).greet(peer.parse().unwrap());
+    let plain = Settings::default();
+    assert_eq!(greet(&plain, "10.1.1.1"), Greeting::TakeAsClient);
+    let mut headers = settings(&["10.0.0.0/8"]);
+    assert_eq!(greet(&headers, "::ffff:10.1.1.1"), Greeting::TrustProxy);
+    assert_eq!(greet(&headers, "192.0.2.1"), Greeting::TakeAsClient);
+    // Who believes everybody has named nobody.
+    assert_eq!(greet(&settings(&["10.0.0.0/8", "0.0.0.0/0"]), "10.1.1.1"), Greeting::TakeAsClient);
+    // One list of peers for headers and for the PROXY protocol.
+    headers.edge.proxy_protocol.required = true;
+    for mode in [TrustMode::Ignore, TrustMode::Address, TrustMode::All] {
+        headers.trust.address = mode;
+        assert_eq!(greet(&headers, "::ffff:10.1.1.1"), Greeting::ExpectHeader);
+        assert_eq!(greet(&headers, "192.0.2.1"), Greeting::RefuseHeader);
+    }
+}

@@ -7,7 +7,8 @@ use super::annotations::ANNOTATIONS;
 use super::row::{ClassDefault, Group, Heritage, OnInvalid, Row, field, nearest};
 use super::unsupported::{self, Consequence, Unsupported};
 use super::value::{
-    Flag, ForwardedHeaders, HeaderName, Invalid, Nets, Note, Prefix4, Prefix6, RealIp, Status, ZoneVariable,
+    Flag, ForwardedHeaders, HeaderName, InFlight, Invalid, Nets, Note, Positive, Prefix4, Prefix6, Rate,
+    RealIp, Seconds, Status, ZoneVariable,
 };
 use super::{Policy, Profile, Settings, TrustMode, report};
 use crate::finding::{Finding, ObjectRef, Severity};
@@ -168,10 +169,19 @@ pub static KEYS: &[Row<Settings>] = &[
         ..SETTING
     },
     Row {
+        name: "proxy-protocol-header-timeout",
+        group: Group::Addresses,
+        summary: "How long a trusted peer may take for its header of the PROXY protocol.",
+        good: "5",
+        bad: "soon",
+        field: field!(Seconds => edge.proxy_protocol.timeout),
+        ..SETTING
+    },
+    Row {
         name: "proxy-real-ip-cidr",
         group: Group::Addresses,
         on_invalid: OnInvalid::TrustNobody,
-        summary: "Peers whose forwarded headers are believed.",
+        summary: "Peers whose forwarded headers and PROXY protocol are believed.",
         details: "Nobody by default. With the profile `ingress-nginx` all of IPv4, so that every client chooses its own \
                   address; name your load balancers.",
         good: "10.0.0.0/8",
@@ -187,6 +197,109 @@ pub static KEYS: &[Row<Settings>] = &[
         good: "false",
         bad: "on",
         field: field!(ForwardedHeaders => trust.address),
+        ..SETTING
+    },
+    Row {
+        name: "use-proxy-protocol",
+        group: Group::Addresses,
+        summary: "Connections of trusted peers begin with a header of the PROXY protocol.",
+        details: "Version 1 or 2, and it names the client. The peers are those of `proxy-real-ip-cidr`; with the profile `weir` they must be named. Theirs without \
+                  a header are closed, and those of others with one too. The port of the header is what \
+                  `X-Forwarded-Port` says, and 443 means https.",
+        good: "false",
+        bad: "on",
+        field: field!(Flag => edge.proxy_protocol.required),
+        ..SETTING
+    },
+    Row {
+        name: "client-body-timeout",
+        group: Group::Connections,
+        summary: "How long may pass between two reads of a request body.",
+        good: "60",
+        bad: "0",
+        field: field!(Seconds => edge.body_timeout),
+        ..SETTING
+    },
+    Row {
+        name: "client-header-timeout",
+        group: Group::Connections,
+        summary: "How long a request head may take, from its first byte to its last.",
+        details: "60 with the profile `ingress-nginx`.",
+        good: "10",
+        bad: "10s",
+        field: field!(Seconds => edge.head_timeout),
+        ..SETTING
+    },
+    Row {
+        name: "client-send-timeout",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "How long may pass between two writes to a client that does not read.",
+        good: "60",
+        bad: "soon",
+        field: field!(Seconds => edge.send_timeout),
+        ..SETTING
+    },
+    Row {
+        name: "client-socket-rate",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "New sockets of one client in a second; five times as many may come at once.",
+        details: "Others are closed when they are accepted. Off with the profile `ingress-nginx`.",
+        good: "100",
+        bad: "many",
+        field: field!(Rate => edge.socket_rate_per_client),
+        ..SETTING
+    },
+    Row {
+        name: "client-sockets",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "Open sockets of one client; others are closed when they are accepted.",
+        details: "Off with the profile `ingress-nginx`. Proxies that `proxy-real-ip-cidr` names and that are believed have no such cap.",
+        good: "512",
+        bad: "many",
+        field: field!(InFlight => edge.sockets_per_client),
+        ..SETTING
+    },
+    Row {
+        name: "keep-alive",
+        group: Group::Connections,
+        summary: "How long a connection may be idle, before its first request and between requests.",
+        good: "75",
+        bad: "-",
+        field: field!(Seconds => edge.idle_timeout),
+        ..SETTING
+    },
+    Row {
+        name: "keep-alive-requests",
+        group: Group::Connections,
+        summary: "Requests of one connection, after which it is closed.",
+        good: "1000",
+        bad: "0",
+        field: field!(Positive => edge.requests_per_connection),
+        ..SETTING
+    },
+    Row {
+        name: "socket-rate",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "New sockets of all clients in a second; five times as many may come at once.",
+        details: "Others are closed when they are accepted. Off with the profile `ingress-nginx`.",
+        good: "20000",
+        bad: "many",
+        field: field!(Rate => edge.socket_rate),
+        ..SETTING
+    },
+    Row {
+        name: "sockets",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "Open sockets of all clients; others are closed when they are accepted.",
+        details: "Off with the profile `ingress-nginx`. Half the descriptors of the process is always a cap.",
+        good: "65536",
+        bad: "many",
+        field: field!(InFlight => edge.sockets),
         ..SETTING
     },
 ];
@@ -304,17 +417,17 @@ impl<'a> Reader<'a> {
             return;
         }
         let key = match self.settings.trust.address {
+            TrustMode::Ignore if self.settings.edge.proxy_protocol.required => "use-proxy-protocol",
             TrustMode::Ignore => return,
             TrustMode::Address => "enable-real-ip",
             TrustMode::All => "use-forwarded-headers",
         };
         let everybody = self.settings.trust.proxies.iter().any(|net| net.prefix_len() == 0);
         if self.settings.trust.proxies.is_empty() {
-            let message =
-                "Nobody's headers are believed, because proxy-real-ip-cidr does not name the trusted peers.";
+            let message = "Nobody is believed, because proxy-real-ip-cidr does not name the trusted peers.";
             self.find(key, "true", Severity::Fail, "nobody-trusted", message.to_owned());
         } else if everybody {
-            let message = "The headers of every peer are believed: each client can choose its own address and so pass \
+            let message = "Every peer is believed: each client can choose its own address and so pass \
                            every limit and list. Name the trusted peers in proxy-real-ip-cidr.";
             self.find(key, "true", Severity::Warn, "everybody-trusted", message.to_owned());
         }

@@ -105,12 +105,21 @@ pub enum Group {
     Routing,
     /// Where client addresses come from, and which headers pass.
     Addresses,
+    /// Sockets, their deadlines and their caps.
+    Connections,
 }
 
 impl Group {
     /// All of them, in their order.
-    pub const ALL: [Self; 6] =
-        [Self::Limits, Self::Access, Self::Sizes, Self::Origin, Self::Routing, Self::Addresses];
+    pub const ALL: [Self; 7] = [
+        Self::Limits,
+        Self::Access,
+        Self::Sizes,
+        Self::Origin,
+        Self::Routing,
+        Self::Addresses,
+        Self::Connections,
+    ];
 
     /// Its heading.
     pub fn title(self) -> &'static str {
@@ -121,6 +130,7 @@ impl Group {
             Self::Origin => "The way to the origin",
             Self::Routing => "Routing",
             Self::Addresses => "Client addresses and headers",
+            Self::Connections => "Connections",
         }
     }
 }

@@ -113,7 +113,7 @@ pub enum Profile {
 pub struct Trust {
     /// Whether the header below is read at all (`use-forwarded-headers` or `enable-real-ip`).
     pub address: TrustMode,
-    /// Peers whose header is believed. Empty: nobody's.
+    /// Peers whose forwarded headers and PROXY protocol are believed. Empty: nobody's.
     pub proxies: Vec<IpNet>,
     /// The header with the addresses (`forwarded-for-header`).
     pub header: String,

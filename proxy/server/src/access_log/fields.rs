@@ -4,7 +4,10 @@
 pub const FIELDS: &[(&str, &str)] = &[
     ("time", "When the line was written, UTC, RFC 3339 with milliseconds."),
     ("client", "Address that limits and lists look at."),
-    ("peer", "Address of the connection's other end."),
+    (
+        "peer",
+        "Address of the connection's other end; the load balancer's, where the PROXY protocol named the client.",
+    ),
     ("method", "Method as sent; at most 32 bytes."),
     ("host", "Host as sent; at most 255 bytes."),
     ("path", "Path as sent, without the query; at most 1024 bytes."),

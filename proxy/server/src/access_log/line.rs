@@ -46,7 +46,7 @@ impl<'a> Line<'a> {
     pub(super) fn request(&mut self, entry: &Entry<'_>) {
         let account = entry.account;
         self.word("client", Address::of_ip(account.client.address).as_bytes());
-        self.word("peer", Address::of_ip(account.client.peer).as_bytes());
+        self.word("peer", Address::of_ip(entry.peer).as_bytes());
         self.text("method", entry.method, MOST_METHOD);
         self.text("host", entry.host, MOST_HOST);
         self.text("path", entry.path, MOST_PATH);
@@ -81,7 +81,10 @@ impl<'a> Line<'a> {
         self.word("lane", entry.lane.as_str().as_bytes());
     }
 
-    pub(super) fn failure(&mut self, peer: IpAddr, error: GatewayError) {
+    pub(super) fn failure(&mut self, client: IpAddr, peer: IpAddr, error: GatewayError) {
+        if client != peer {
+            self.word("client", Address::of_ip(client).as_bytes());
+        }
         self.word("peer", Address::of_ip(peer).as_bytes());
         self.number("status", error.status().into());
         self.word("reason", error.as_str().as_bytes());

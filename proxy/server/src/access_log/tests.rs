@@ -53,6 +53,7 @@ fn outcome() -> Outcome {
 fn entry<'a>(account: &'a Account, outcome: &'a Outcome, path: &'a [u8]) -> Entry<'a> {
     Entry {
         account,
+        peer: account.client.peer,
         outcome,
         answer: Answer::Origin,
         method: b"GET",
@@ -111,7 +112,9 @@ fn a_line_says_who_asked_for_what_and_what_became_of_it() {
 
 #[test]
 fn a_head_that_was_not_understood_has_a_line_too() {
-    let failure = |line: &mut line::Line<'_>| line.failure([10, 0, 0, 1].into(), GatewayError::Version);
+    let failure = |line: &mut line::Line<'_>| {
+        line.failure([10, 0, 0, 1].into(), [10, 0, 0, 1].into(), GatewayError::Version);
+    };
     let text = String::from_utf8(line(Format::Json, failure)).unwrap();
     expect![[r#"
         {"time":"1994-11-06T08:49:37.042Z","peer":"10.0.0.1","status":505,"reason":"version"}
@@ -274,7 +277,12 @@ fn a_file_that_cannot_be_opened_is_named() {
 #[test]
 fn a_log_that_is_off_takes_everything() {
     let (log, writer) = AccessLog::open(&Target::Off, Format::Json, Arc::new(Counters::new())).unwrap();
-    log.worker().write_failed(WallTime::default(), [10, 0, 0, 1].into(), GatewayError::Version);
+    log.worker().write_failed(
+        WallTime::default(),
+        [10, 0, 0, 1].into(),
+        [10, 0, 0, 1].into(),
+        GatewayError::Version,
+    );
     log.flush();
     writer.join();
 }

@@ -97,6 +97,8 @@ pub(super) struct Running {
     control: tokio::runtime::Runtime,
     source: Option<Watcher>,
     log_writer: Writer,
+    /// How long it goes on accepting after the signal to end.
+    delay: Duration,
 }
 
 /// Starts everything. What can fail comes before the first request: a start is whole or is none.
@@ -127,14 +129,14 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         connections: settings.connections,
         lanes: settings.lanes,
         tls: Arc::new(Tls::start()?),
-        timeouts: settings.timeouts,
+        given: settings.timeouts,
         engine,
         clock,
         counters,
         log,
     })?;
     state.serve(server.connections().clone(), server.phase());
-    Ok(Running { server, admin, control, source, log_writer })
+    Ok(Running { server, admin, control, source, log_writer, delay: settings.timeouts.shutdown_delay })
 }
 
 impl Running {
@@ -170,8 +172,8 @@ impl Running {
 
     /// Waits for the signal to end, and then for the requests in flight; a second signal ends at once.
     pub(super) fn wait(self) -> Result<(), ServeError> {
-        let Self { server, control, source, log_writer, .. } = self;
-        let ended = control.block_on(wait(server));
+        let Self { server, control, source, log_writer, delay, .. } = self;
+        let ended = control.block_on(wait(server, source.as_ref(), delay));
         drop(source);
         log_writer.join();
         ended
@@ -242,38 +244,70 @@ fn announce(settings: &Settings, server: &Server, admin: Option<SocketAddr>) -> 
     super::print(&text).map_err(ServeError::Output)
 }
 
-/// Waits for the signal to end, and then for the requests in flight; a second signal ends at once.
-async fn wait(server: Server) -> Result<(), ServeError> {
-    let mut ends = Ends::new().map_err(ServeError::Control)?;
-    ends.next().await;
+/// Waits for the signal to end. Then nobody should be sent here, and after `delay` accepting ends, and then the requests
+/// in flight. A second signal ends at once. Whoever sits at a terminal (SIGINT) need not wait for `delay`.
+async fn wait(server: Server, source: Option<&Watcher>, delay: Duration) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Control)?;
+    let delay = match signals.end(source).await {
+        End::Terminate => delay,
+        End::Interrupt => Duration::ZERO,
+    };
+    server.leave();
+    if !delay.is_zero() {
+        tracing::info!(connections = server.connections().open(), ?delay, "about to end");
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = signals.end(source) => end_at_once(),
+        }
+    }
     tracing::info!(connections = server.connections().open(), "draining");
     server.drain();
     let joined = tokio::task::spawn_blocking(move || server.join());
     tokio::select! {
         _ = joined => tracing::info!("drained"),
-        () = ends.next() => {
-            tracing::warn!("a second signal: ending at once");
-            std::process::exit(1);
-        }
+        _ = signals.end(source) => end_at_once(),
     }
     Ok(())
 }
 
-/// The signals that end the process.
-struct Ends {
-    terminate: Signal,
-    interrupt: Signal,
+fn end_at_once() {
+    tracing::warn!("a second signal: ending at once");
+    std::process::exit(1);
 }
 
-impl Ends {
+/// The signals that the process hears.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// A signal to end.
+enum End {
+    Terminate,
+    Interrupt,
+}
+
+impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// The next signal to end. Those to read the files again (SIGHUP) are obeyed meanwhile.
+    async fn end(&mut self, source: Option<&Watcher>) -> End {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return End::Terminate,
+                _ = self.interrupt.recv() => return End::Interrupt,
+                _ = self.hang_up.recv() => {
+                    tracing::info!("reading the manifests again; settings need a restart");
+                    source.into_iter().for_each(Watcher::refresh);
+                }
+            }
         }
     }
 }

@@ -233,10 +233,10 @@ pub static FAMILIES: &[Family] = &[
         name: "weir_connections_total",
         kind: Kind::Counter,
         labels: &["result"],
-        help: "Client connections: accepted and served, shed because there were as many as may be, or failed.",
+        help: "Client connections: accepted and served, shed (see weir_connections_shed_total), or failed.",
         collect: |view, samples| {
             samples.push(&["accepted"], number(view.process.connections_accepted));
-            samples.push(&["shed"], number(view.process.connections_shed));
+            samples.push(&["shed"], number(view.process.shed.iter().map(|(_, count)| count).sum()));
             samples.push(&["failed"], number(view.process.accepts_failed));
         },
     },
@@ -263,6 +263,26 @@ pub static FAMILIES: &[Family] = &[
                 samples.push(&[&secret.namespace, &secret.name], pair.not_after as f64);
             }
         },
+    },
+    Family {
+        name: "weir_connections_shed_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Client connections that were closed and not served, by reason: too many sockets or new sockets of all \
+               or of one client, more clients than are counted, no descriptor left, or a header of the PROXY protocol \
+               that was broken, late, missing or not the peer's to send.",
+        collect: |view, samples| {
+            for (shed, count) in &view.process.shed {
+                samples.push(&[shed.as_str()], number(*count));
+            }
+        },
+    },
+    Family {
+        name: "weir_connections_lingering",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Client connections that are over, and are read for a moment more so that the client gets its answer.",
+        collect: |_, samples| samples.push(&[], size(crate::linger::lingering())),
     },
     Family {
         name: "weir_lane_requests_total",

@@ -53,6 +53,9 @@ pub(super) static FLAGS: &[Foreign] = &[
         };
         value::ip(text).map(|host| settings.admin = Admin::On(SocketAddr::new(host, port)))
     }),
+    set("shutdown-grace-period", "shutdown-delay", |settings, text| {
+        value::duration(text).map(|time| settings.timeouts.shutdown_delay = time)
+    }),
     ignore("bucket-factor"),
     ignore("certificate-authority"),
     ignore("apiserver-host"),
@@ -79,7 +82,6 @@ pub(super) static FLAGS: &[Foreign] = &[
     ignore("profiler-port"),
     ignore("publish-service"),
     ignore("publish-status-address"),
-    ignore("shutdown-grace-period"),
     ignore("size-buckets"),
     ignore("ssl-passthrough-proxy-port"),
     ignore("status-port"),

@@ -15,7 +15,8 @@ pub use page::{help, page};
 pub use table::{ROWS, Row};
 
 use crate::access_log;
-use crate::shared::{Lanes, Timeouts};
+use crate::shared::Lanes;
+use crate::timeouts::Given;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -46,8 +47,8 @@ pub struct Settings {
     pub in_flight: NonZeroUsize,
     /// Which lanes are open.
     pub lanes: Lanes,
-    /// How long things may take that no policy decides.
-    pub timeouts: Timeouts,
+    /// How long things may take, as far as it is said here.
+    pub timeouts: Given,
     /// Where access log lines go.
     pub access_log: access_log::Target,
     /// How access log lines look.
@@ -126,7 +127,7 @@ impl Default for Settings {
             clients: NonZeroUsize::new(engine.clients).unwrap_or(NonZeroUsize::MIN),
             in_flight: NonZeroUsize::new(engine.in_flight).unwrap_or(NonZeroUsize::MIN),
             lanes: Lanes::Auto,
-            timeouts: Timeouts::default(),
+            timeouts: Given::default(),
             access_log: access_log::Target::Stdout,
             access_log_format: access_log::Format::Json,
             log_level: "info".to_owned(),

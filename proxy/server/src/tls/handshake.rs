@@ -23,7 +23,7 @@ use tokio_rustls::LazyConfigAcceptor;
 /// [`Failure`]. The client was told as far as TLS has words for it, and the socket is closed.
 pub async fn accept(tcp: TcpStream, client: IpAddr, shared: &Shared) -> Result<Socket, Failure> {
     let deadline = Deadline::new();
-    deadline.set(shared.timeouts.handshake);
+    deadline.set(shared.timeouts().handshake);
     let mut work = pin!(negotiate(tcp, client, shared));
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Pending if deadline.passed(cx) => Poll::Ready(Err(Failure::Deadline)),

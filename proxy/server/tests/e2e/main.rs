@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod edge;
 mod endings;
 mod forwarding;
 mod identity;

@@ -5,6 +5,7 @@
 //! changes nothing.
 
 mod access;
+mod edge;
 mod limit;
 mod number;
 mod origin;
@@ -13,6 +14,7 @@ pub(crate) mod period;
 mod trust;
 
 pub use access::{MAX_METHODS, MAX_NETS, MAX_PATHS, Methods, Nets, OptionalNets, Paths};
+pub use edge::{Positive, Rate};
 pub use limit::{AbsoluteBurst, BurstMultiplier, HeadersWhen, Key, MAX_KEY_PARTS, ModeList, Windows};
 pub(super) use number::whole;
 pub use number::{

@@ -267,7 +267,7 @@ impl Attempt<'_> {
             || Stale::Broken(Broken::Origin { result: UpstreamResult::InvalidResponse, sent: true });
         let len = head.edits().apply(buffer, &[]).map_err(|_| invalid())?;
         let bytes = buffer.data().get(..len).ok_or_else(invalid)?;
-        let stall = self.shared.timeouts.write;
+        let stall = self.shared.timeouts().write;
         self.conn.write_all(bytes, stall).await.map_err(|_| Stale::Broken(Broken::Client))?;
         buffer.consume(len);
         self.conn.deadline.set(self.origin.read_timeout);

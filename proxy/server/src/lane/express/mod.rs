@@ -73,12 +73,13 @@ pub async fn serve(
     let Some(request) = rewrite(conn, head, &exchange, shared) else {
         return After::Defer(exchange);
     };
-    let close = head.persistence == Persistence::Close || shared.is_draining();
-    let then = if close { Then::Close } else { Then::Keep };
     exchange.outcome.bytes_in = head.total() as u64;
     let mut upstream = None;
     let response = attempt::run(conn, request, head.method, ready, &exchange, &mut upstream, shared).await;
     exchange.outcome.upstream = upstream;
+    // Asked now, as the end of the process may have begun while the origin thought.
+    let close = head.persistence == Persistence::Close || shared.is_draining();
+    let then = if close { Then::Close } else { Then::Keep };
     match response {
         Ok(response) => {
             conn.consume(request);
@@ -107,7 +108,7 @@ async fn answer(
 ) -> Result<(), Stop> {
     let mut text = buffers::take_text();
     exchange.write_error(error, then, &mut text);
-    let sent = conn.write_all(&text, shared.timeouts.write).await;
+    let sent = conn.write_all(&text, shared.timeouts().write).await;
     buffers::give_text(text);
     sent
 }
@@ -123,7 +124,7 @@ async fn receive_body(
         return Ok(exchange.began());
     }
     while conn.data().len() < head.total() {
-        conn.deadline.set(shared.timeouts.body);
+        conn.deadline.set(shared.timeouts().body);
         conn.fill().await?;
     }
     Ok(shared.clock.now())

@@ -51,10 +51,10 @@ pub(super) async fn run(
         exchange.release();
     }
     let first = buffer.data().len() - (body_here - passed.bytes);
-    let sent = conn.write_all(buffer.data().get(..first).unwrap_or_default(), shared.timeouts.write).await;
+    let sent = conn.write_all(buffer.data().get(..first).unwrap_or_default(), shared.timeouts().write).await;
     let first = (first + passed.end.len()) as u64;
     let sent = match sent {
-        Ok(()) => conn.write_all(passed.end, shared.timeouts.write).await,
+        Ok(()) => conn.write_all(passed.end, shared.timeouts().write).await,
         failed => failed,
     };
     buffers::give(buffer);
@@ -65,7 +65,7 @@ pub(super) async fn run(
         left: &mut left,
         sent: first,
         read_timeout,
-        stall: shared.timeouts.write,
+        stall: shared.timeouts().write,
     };
     let ended = match sent {
         Ok(()) => relay.body().await,

@@ -176,9 +176,9 @@ impl PingoraLane {
             fields,
             underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
             response_fields,
-            body_timeout: self.shared.timeouts.body,
+            body_timeout: self.shared.timeouts().body,
             body_pace: ticket.policy().body.min_rate.map(|rate| Pace { rate, grace: GRACE }),
-            write_timeout: self.shared.timeouts.write,
+            write_timeout: self.shared.timeouts().write,
         })
     }
 
@@ -190,7 +190,7 @@ impl PingoraLane {
         then: Then,
         mut exchange: Box<Exchange>,
     ) -> Option<(Socket, Vec<u8>)> {
-        let stall = self.shared.timeouts.write;
+        let stall = self.shared.timeouts().write;
         let Some(reply) = story.reply else {
             exchange.end(story.end);
             return landed.close_or_keep(story.end, stall).await;

@@ -105,6 +105,11 @@ impl Client {
         Self::from_stream(socket.into())
     }
 
+    /// Over this connection.
+    pub fn of(stream: TcpStream) -> Self {
+        Self::from_stream(stream)
+    }
+
     fn from_stream(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -38,8 +38,21 @@ impl Weir {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let mut child = Self::command(folder.path())
-            .args(flags)
+        let mut command = Self::command(folder.path());
+        if !flags.contains(&"--configmap") {
+            // Tests ask as fast as they can, and all from one address.
+            let open =
+                settings(&[("client-sockets", "0"), ("client-socket-rate", "0"), ("socket-rate", "0")]);
+            std::fs::write(folder.path().join("settings.yaml"), open).unwrap();
+            command.args(WITH_SETTINGS);
+        }
+        command.args(flags);
+        Self::spawn(folder, |_| command)
+    }
+
+    /// With this folder, by a command made of the usual one.
+    pub fn spawn(folder: tempfile::TempDir, command: impl FnOnce(&Command) -> Command) -> Self {
+        let mut child = command(&Self::command(folder.path()))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -172,8 +185,21 @@ impl Weir {
 
     /// Sends SIGTERM.
     pub fn signal(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal_with(rustix::process::Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub fn signal_with(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Processor time that it has used.
+    pub fn cpu(&self) -> std::time::Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name in brackets; in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        std::time::Duration::from_millis(ticks * 10)
     }
 
     /// Waits for the end.

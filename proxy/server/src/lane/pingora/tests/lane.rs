@@ -2,14 +2,16 @@
 
 use super::rig::*;
 use crate::access_log::{AccessLog, Lane};
+use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::conn::ConnInfo;
 use crate::deadline;
 use crate::exchange::Exchange;
 use crate::lane::pingora::PingoraLane;
 use crate::lane::pingora::strict::{self, BodyLength};
-use crate::shared::{Connections, Lanes, Phase, Shared, Timeouts};
+use crate::shared::{Connections, Lanes, Phase, Shared};
 use crate::socket::Socket;
+use crate::timeouts::Given;
 use crate::tls::Tls;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -22,7 +24,7 @@ use weir_core::declaration::{
     BackendName, BackendSpec, Declaration, HostRule, Ingress, PathKind, PathRule, PortName,
 };
 use weir_core::engine::EngineConfig;
-use weir_core::facts::{Facts, Scheme};
+use weir_core::facts::Facts;
 use weir_core::finding::ObjectRef;
 use weir_core::policy::{BodyLimit, LimitHeaders, Mode, Policy};
 use weir_core::verdict::Reason;
@@ -71,7 +73,7 @@ impl Front {
                     _ = ticks.tick() => deadline::sweep(),
                     accepted = listener.accept() => {
                         let (socket, peer) = accepted.unwrap();
-                        let info = ConnInfo { peer, local: address, scheme: Scheme::Http };
+                        let info = ConnInfo::new(peer, address);
                         tokio::spawn(serve(socket.into(), info, lane.clone(), used.clone()));
                     }
                 }
@@ -110,8 +112,9 @@ fn shared(phase: watch::Receiver<Phase>) -> Shared {
         counters: Arc::default(),
         log: AccessLog::off(),
         connections: Connections::new(100),
+        arrivals: Arc::new(Arrivals::new(100)),
         tls: Arc::new(Tls::start().unwrap()),
-        timeouts: Timeouts::default(),
+        given: Given::default(),
         lanes: Lanes::Pingora,
         phase,
     }
