@@ -61,8 +61,7 @@ fn is_client_tls(name: &[u8]) -> bool {
                 .all(|(byte, known)| byte.eq_ignore_ascii_case(&known) || (*byte == b'_' && known == b'-'))
     };
     // Nearly no other field begins so.
-    name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ssl"))
-        && CLIENT_HEADERS.iter().any(like)
+    name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ssl")) && CLIENT_HEADERS.iter().any(like)
 }
 
 /// The values of the fields called `name` (in any case of letters) in a head, in their order and without
