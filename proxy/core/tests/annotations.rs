@@ -104,9 +104,10 @@ fn every_bad_example_is_refused_with_its_form_and_value() {
         assert_eq!(finding.field, format!("metadata.annotations[weir.dev/{}]", row.name));
         assert_eq!((finding.value.as_str(), finding.code), (row.bad, "invalid-value"));
         assert!(finding.message.contains(row.form()), "{finding}");
-        let refused = row.on_invalid != OnInvalid::Default;
-        assert_eq!(policy, Policy { refuse_all: policy.refuse_all.clone(), ..Policy::default() });
-        assert_eq!(policy.refuse_all.is_some(), refused, "{}", row.name);
+        assert_eq!(policy, but_shut(&policy, &Policy::default()));
+        assert_eq!(is_shut(&policy), row.on_invalid != OnInvalid::Default, "{}", row.name);
+        let denied = policy.tls.client.denied.is_some();
+        assert_eq!(denied, row.on_invalid == OnInvalid::Deny, "{}", row.name);
     }
     for row in KEYS {
         let data = BTreeMap::from([(row.name.to_owned(), row.bad.to_owned())]);
@@ -168,10 +169,10 @@ proptest! {
             }
             let (policy, findings) = read_one(row.name, &value, &settings);
             prop_assert_eq!(findings.iter().filter(|f| f.severity == Severity::Fail).count(), 1);
-            prop_assert_eq!(&policy, &Policy { refuse_all: policy.refuse_all.clone(), ..settings.defaults.clone() });
+            prop_assert_eq!(&policy, &but_shut(&policy, &settings.defaults));
             let protects = row.on_invalid != OnInvalid::Default;
             let in_force = row.print(&policy).is_some();
-            prop_assert!(!protects || in_force || policy.refuse_all.is_some(), "{}: {value:?}", row.name);
+            prop_assert!(!protects || in_force || is_shut(&policy), "{}: {value:?}", row.name);
         }
     }
 
@@ -200,6 +201,18 @@ proptest! {
             prop_assert_eq!(second, first, "{}: {} printed as {}", row.name, value, text);
         }
     }
+}
+
+/// Whether nothing of an object passes.
+fn is_shut(policy: &Policy) -> bool {
+    policy.refuse_all.is_some() || policy.tls.client.denied.is_some()
+}
+
+/// The defaults, shut as `policy` is.
+fn but_shut(policy: &Policy, defaults: &Policy) -> Policy {
+    let mut expected = Policy { refuse_all: policy.refuse_all.clone(), ..defaults.clone() };
+    expected.tls.client.denied.clone_from(&policy.tls.client.denied);
+    expected
 }
 
 /// One annotation under our own prefix.

@@ -8,9 +8,10 @@
 use super::Policy;
 use super::row::{ClassDefault, Group, Heritage, OnInvalid, Row, field};
 use super::value::{
-    AbsoluteBurst, BodySize, BufferSize, BurstMultiplier, Count, Flag, HeadSize, HeadersWhen, InFlight, Key,
-    LoadBalance, Methods, MinRate, ModeList, Nets, NextOn, OptionalNets, OptionalPrefix4, OptionalPrefix6,
-    OptionalStatus, Overrides, Paths, Seconds, SecondsOrNone, Tries, Windows,
+    AbsoluteBurst, AlpnList, BackendProtocol, BodySize, BufferSize, BurstMultiplier, Count, Depth, Flag,
+    HeadSize, HeadersWhen, InFlight, Key, LoadBalance, Methods, MinRate, MinVersion, ModeList, Nets, NextOn,
+    OnOff, OptionalNets, OptionalPrefix4, OptionalPrefix6, OptionalStatus, Overrides, Page, Paths, Seconds,
+    SecondsOrNone, SecretRef, ServerName, Subject, Tries, VerifyClients, Versions, Windows,
 };
 
 /// All annotations that do something.
@@ -275,6 +276,17 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         ..SIZE
     },
     Row {
+        name: "backend-protocol",
+        class: ClassDefault::None,
+        on_invalid: OnInvalid::Refuse,
+        summary: "What is spoken with the origin.",
+        details: "`AUTO_HTTP` is `HTTPS` where the client speaks https. `FCGI` is not spoken.",
+        good: "GRPCS",
+        bad: "FCGI",
+        field: field!(BackendProtocol => origin.protocol),
+        ..ORIGIN
+    },
+    Row {
         name: "load-balance",
         summary: "How an endpoint is chosen.",
         good: "round_robin",
@@ -334,6 +346,66 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         ..ORIGIN
     },
     Row {
+        name: "proxy-ssl-name",
+        class: ClassDefault::None,
+        summary: "Name that the certificate of the origin must be for, and that is sent to it.",
+        details: "Without it, the name of the Service in the cluster: `web.shop.svc`.",
+        good: "api.example",
+        bad: "a b",
+        field: field!(ServerName => origin.tls.name),
+        ..ORIGIN
+    },
+    Row {
+        name: "proxy-ssl-protocols",
+        class: ClassDefault::None,
+        summary: "Versions of TLS that are spoken with the origin.",
+        details: "1.2 alone with the profile `ingress-nginx`.",
+        good: "TLSv1.3",
+        bad: "TLSv1.4",
+        field: field!(Versions => origin.tls.versions),
+        ..ORIGIN
+    },
+    Row {
+        name: "proxy-ssl-secret",
+        class: ClassDefault::None,
+        on_invalid: OnInvalid::Refuse,
+        summary: "Secret with `ca.crt` to check the origin with, and `tls.crt` and `tls.key` to show to it.",
+        details: "Where it is missing, of another namespace, or cannot be used, every path of the object answers 503.",
+        good: "shop/origin",
+        bad: "origin",
+        field: field!(SecretRef => origin.tls.secret),
+        ..ORIGIN
+    },
+    Row {
+        name: "proxy-ssl-server-name",
+        class: ClassDefault::None,
+        summary: "The name is sent to the origin in the handshake (SNI).",
+        good: "on",
+        bad: "true",
+        field: field!(OnOff => origin.tls.send_name),
+        ..ORIGIN
+    },
+    Row {
+        name: "proxy-ssl-verify",
+        class: ClassDefault::None,
+        on_invalid: OnInvalid::Refuse,
+        summary: "The certificate of the origin is checked.",
+        details: "Without authorities to check with, every path of the object answers 503; ingress-nginx checks nothing then.",
+        good: "on",
+        bad: "true",
+        field: field!(OnOff => origin.tls.verify),
+        ..ORIGIN
+    },
+    Row {
+        name: "proxy-ssl-verify-depth",
+        class: ClassDefault::None,
+        summary: "Longest chain of certificates of an origin.",
+        good: "2",
+        bad: "two",
+        field: field!(Depth => origin.tls.depth),
+        ..ORIGIN
+    },
+    Row {
         name: "use-regex",
         group: Group::Routing,
         class: ClassDefault::None,
@@ -344,6 +416,112 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         bad: "yes",
         field: field!(Flag => regex),
         ..ORIGIN
+    },
+    Row {
+        name: "auth-tls-error-page",
+        class: ClassDefault::None,
+        summary: "Where clients without a valid certificate are sent, instead of 400.",
+        good: "https://shop.example/certificate",
+        bad: "@page",
+        field: field!(Page => tls.client.error_page),
+        ..TLS
+    },
+    Row {
+        name: "auth-tls-match-cn",
+        class: ClassDefault::None,
+        on_invalid: OnInvalid::Deny,
+        summary: "The subject of a client must match; others get 403.",
+        details: "Compared anywhere in the subject in the form of RFC 4514, such as `CN=anna,O=Shop`. Only a verified certificate has a subject.",
+        good: "CN=(anna|ben)",
+        bad: "anna",
+        field: field!(Subject => tls.client.match_cn),
+        ..TLS
+    },
+    Row {
+        name: "auth-tls-pass-certificate-to-upstream",
+        class: ClassDefault::None,
+        summary: "The origin gets the certificate of the client in `ssl-client-cert`.",
+        good: "true",
+        bad: "on",
+        field: field!(Flag => tls.client.pass_certificate),
+        ..TLS
+    },
+    Row {
+        name: "auth-tls-secret",
+        class: ClassDefault::None,
+        on_invalid: OnInvalid::Deny,
+        summary: "Secret with the authorities in `ca.crt` that sign certificates of clients; `ca.crl` revokes them.",
+        details: "Clients of all hosts of the object are asked for a certificate, on every path. Where the Secret is missing, of another namespace, or cannot be used, those hosts answer 403.",
+        good: "shop/ca",
+        bad: "ca",
+        field: field!(SecretRef => tls.client.secret),
+        ..TLS
+    },
+    Row {
+        name: "auth-tls-verify-client",
+        class: ClassDefault::None,
+        summary: "Whether clients must show a certificate; without one, or with an invalid one, they get 400.",
+        good: "optional",
+        bad: "maybe",
+        field: field!(VerifyClients => tls.client.verify),
+        ..TLS
+    },
+    Row {
+        name: "auth-tls-verify-depth",
+        class: ClassDefault::None,
+        summary: "Longest chain of certificates of a client.",
+        good: "2",
+        bad: "two",
+        field: field!(Depth => tls.client.depth),
+        ..TLS
+    },
+    Row {
+        name: "force-ssl-redirect",
+        summary: "Requests over http are sent to https, whether the host has asked for TLS or not.",
+        good: "true",
+        bad: "yes",
+        field: field!(Flag => tls.redirect.always),
+        ..TLS
+    },
+    Row {
+        name: "preserve-trailing-slash",
+        class: ClassDefault::None,
+        summary: "A redirect to https keeps a slash at the end of the target.",
+        good: "true",
+        bad: "yes",
+        field: field!(Flag => tls.redirect.keep_slash),
+        ..TLS
+    },
+    Row {
+        name: "ssl-redirect",
+        summary: "Requests over http are sent to https where the host has asked for TLS.",
+        details: "A host asks for it in `spec.tls`, whatever becomes of its certificate. A redirect is answered before limits and costs nothing.",
+        good: "false",
+        bad: "no",
+        field: field!(Flag => tls.redirect.with_certificate),
+        ..TLS
+    },
+    Row {
+        name: "tls-alpn",
+        heritage: Heritage::Weir,
+        class: ClassDefault::None,
+        summary: "Protocols offered to the clients of the hosts.",
+        good: "http/1.1",
+        bad: "h3",
+        field: field!(AlpnList => tls.alpn),
+        ..TLS
+    },
+    Row {
+        name: "tls-min-version",
+        heritage: Heritage::Weir,
+        class: ClassDefault::None,
+        on_invalid: OnInvalid::DefaultOrRefuse,
+        summary: "Oldest version of TLS that is spoken with the clients of the hosts.",
+        details: "It only takes away from `ssl-protocols`.",
+        good: "1.3",
+        bad: "1.1",
+        field: field!(MinVersion => tls.min_version),
+        ..TLS
     },
 ];
 
@@ -368,3 +546,5 @@ const GATE: Row<Policy> = Row { group: Group::Access, on_invalid: OnInvalid::Ref
 const SIZE: Row<Policy> = Row { group: Group::Sizes, on_invalid: OnInvalid::Default, ..LIMIT };
 /// What the way to the origin has in common.
 const ORIGIN: Row<Policy> = Row { group: Group::Origin, on_invalid: OnInvalid::Default, ..LIMIT };
+/// What TLS has in common.
+const TLS: Row<Policy> = Row { group: Group::Tls, on_invalid: OnInvalid::Default, ..LIMIT };

@@ -7,8 +7,8 @@ use super::annotations::ANNOTATIONS;
 use super::row::{ClassDefault, Group, Heritage, OnInvalid, Row, field, nearest};
 use super::unsupported::{self, Consequence, Unsupported};
 use super::value::{
-    Flag, ForwardedHeaders, HeaderName, InFlight, Invalid, Nets, Note, Positive, Prefix4, Prefix6, Rate,
-    RealIp, Seconds, Status, ZoneVariable,
+    Flag, ForwardedHeaders, HeaderName, Http2, InFlight, Invalid, MaxAge, Nets, Note, PathStarts, Positive,
+    Prefix4, Prefix6, Rate, RealIp, RedirectStatus, RejectUnknown, Seconds, Status, Versions, ZoneVariable,
 };
 use super::{Policy, Profile, Settings, TrustMode, report};
 use crate::finding::{Finding, ObjectRef, Severity};
@@ -212,12 +212,119 @@ pub static KEYS: &[Row<Settings>] = &[
         ..SETTING
     },
     Row {
+        name: "hsts",
+        group: Group::Tls,
+        summary: "Responses over https say that the host wants no other (`Strict-Transport-Security`).",
+        details: "It replaces what the origin says.",
+        good: "false",
+        bad: "on",
+        field: field!(Flag => tls.hsts.send),
+        ..SETTING
+    },
+    Row {
+        name: "hsts-include-subdomains",
+        group: Group::Tls,
+        summary: "The promise of `hsts` holds for subdomains too.",
+        good: "false",
+        bad: "on",
+        field: field!(Flag => tls.hsts.subdomains),
+        ..SETTING
+    },
+    Row {
+        name: "hsts-max-age",
+        group: Group::Tls,
+        summary: "How long the promise of `hsts` holds.",
+        good: "86400",
+        bad: "1y",
+        field: field!(MaxAge => tls.hsts.max_age),
+        ..SETTING
+    },
+    Row {
+        name: "hsts-preload",
+        group: Group::Tls,
+        summary: "Browsers may ship the promise of `hsts`.",
+        good: "true",
+        bad: "on",
+        field: field!(Flag => tls.hsts.preload),
+        ..SETTING
+    },
+    Row {
+        name: "http-redirect-code",
+        group: Group::Tls,
+        summary: "Status of a redirect from http to https.",
+        good: "301",
+        bad: "303",
+        field: field!(RedirectStatus => tls.redirect_status),
+        ..SETTING
+    },
+    Row {
+        name: "no-tls-redirect-locations",
+        group: Group::Tls,
+        summary: "Paths of Ingresses that begin so are not sent to https.",
+        details: "The path of the rule is compared, letter by letter, not that of the request.",
+        good: "/.well-known/acme-challenge,/plain",
+        bad: "plain",
+        field: field!(PathStarts => tls.redirect_exempt),
+        ..SETTING
+    },
+    Row {
+        name: "ssl-protocols",
+        group: Group::Tls,
+        summary: "Versions of TLS that are spoken with clients.",
+        details: "Versions before 1.2 are never spoken; a note says so. `tls-min-version` of an object can only take away.",
+        good: "TLSv1.3",
+        bad: "TLSv1.4",
+        field: field!(Versions => tls.versions),
+        ..SETTING
+    },
+    Row {
+        name: "ssl-reject-handshake",
+        group: Group::Tls,
+        summary: "Handshakes for names that no rule has are refused, and so are those without a name.",
+        details: "Otherwise they are shown the default certificate.",
+        good: "true",
+        bad: "on",
+        field: field!(RejectUnknown => tls.unknown),
+        ..SETTING
+    },
+    Row {
+        name: "use-http2",
+        group: Group::Tls,
+        summary: "HTTP/2 is offered to clients over TLS.",
+        good: "false",
+        bad: "on",
+        field: field!(Http2 => tls.alpn),
+        ..SETTING
+    },
+    Row {
         name: "client-body-timeout",
         group: Group::Connections,
         summary: "How long may pass between two reads of a request body.",
         good: "60",
         bad: "0",
         field: field!(Seconds => edge.body_timeout),
+        ..SETTING
+    },
+    Row {
+        name: "client-handshake-rate",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "Most TLS handshakes of one client a second.",
+        details: "A client is an address, cut to `limit-ipv4-prefix` or `limit-ipv6-prefix`. Five times as many may come at once. Off with the profile `ingress-nginx`.",
+        good: "50",
+        bad: "50/s",
+        field: field!(Rate => edge.handshake_rate_per_client),
+        ..SETTING
+    },
+    Row {
+        name: "client-handshake-timeout",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "Most seconds for a whole TLS handshake.",
+        details: "60 with the profile `ingress-nginx`.",
+        good: "5",
+        bad: "5s",
+        field: field!(Seconds => edge.handshake_timeout),
         ..SETTING
     },
     Row {
@@ -260,6 +367,17 @@ pub static KEYS: &[Row<Settings>] = &[
         good: "512",
         bad: "many",
         field: field!(InFlight => edge.sockets_per_client),
+        ..SETTING
+    },
+    Row {
+        name: "handshake-rate",
+        group: Group::Connections,
+        heritage: Heritage::Weir,
+        summary: "Most TLS handshakes of all clients together a second.",
+        details: "Five times as many may come at once. Off with the profile `ingress-nginx`.",
+        good: "5000",
+        bad: "5k",
+        field: field!(Rate => edge.handshake_rate),
         ..SETTING
     },
     Row {
@@ -350,7 +468,7 @@ impl<'a> Reader<'a> {
                 self.distrust = true;
                 "No forwarded header of any peer is believed until it is mended.".to_owned()
             }
-            OnInvalid::Refuse | OnInvalid::DefaultOrRefuse => {
+            OnInvalid::Refuse | OnInvalid::DefaultOrRefuse | OnInvalid::Deny => {
                 self.closed.push(self.reason(key, &invalid));
                 "Every request answers 503 until it is mended.".to_owned()
             }

@@ -148,6 +148,15 @@ impl Reader<'_> {
     fn invalid(&mut self, row: &Row<Policy>, name: &Name<'_>, invalid: &Invalid) {
         let default = row.print(&self.settings.defaults);
         let refuse = match row.on_invalid {
+            OnInvalid::Deny => {
+                let why = format!("{} is invalid: {invalid}", name.key);
+                self.policy.tls.client.denied.get_or_insert(why);
+                let message = format!(
+                    "Expected {}, but {invalid}. Every path of its hosts answers 403 until it is mended.",
+                    row.form()
+                );
+                return self.find(name, Severity::Fail, "invalid-value", message);
+            }
             _ if self.settings.broken.contains_key(row.name) => true,
             OnInvalid::Refuse | OnInvalid::TrustNobody => true,
             OnInvalid::DefaultOrRefuse => default.is_none(),

@@ -105,19 +105,22 @@ pub enum Group {
     Routing,
     /// Where client addresses come from, and which headers pass.
     Addresses,
-    /// Sockets, their deadlines and their caps.
+    /// TLS of clients, and redirects to it.
+    Tls,
+    /// Deadlines and caps of connections.
     Connections,
 }
 
 impl Group {
     /// All of them, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Limits,
         Self::Access,
         Self::Sizes,
         Self::Origin,
         Self::Routing,
         Self::Addresses,
+        Self::Tls,
         Self::Connections,
     ];
 
@@ -130,6 +133,7 @@ impl Group {
             Self::Origin => "The way to the origin",
             Self::Routing => "Routing",
             Self::Addresses => "Client addresses and headers",
+            Self::Tls => "TLS and redirects",
             Self::Connections => "Connections",
         }
     }
@@ -154,6 +158,8 @@ pub enum OnInvalid {
     DefaultOrRefuse,
     /// Every path of the object answers 503: a default could let in whom this value shuts out.
     Refuse,
+    /// Every path of the object's hosts answers 403: nobody passes by a check that cannot be made.
+    Deny,
     /// No header of any peer is believed.
     TrustNobody,
 }
@@ -167,6 +173,7 @@ impl OnInvalid {
                 "the class default is in force; without one every path of the object answers 503"
             }
             Self::Refuse => "every path of the object answers 503",
+            Self::Deny => "every path of the object's hosts answers 403",
             Self::TrustNobody => "no header of any peer is believed",
         }
     }

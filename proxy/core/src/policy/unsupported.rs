@@ -85,15 +85,8 @@ pub static ANNOTATIONS: &[Unsupported] = &[
     miss("auth-signin", ""),
     miss("auth-signin-redirect-param", ""),
     refused("auth-snippet", SNIPPET),
-    miss("auth-tls-error-page", ""),
-    miss("auth-tls-match-cn", ""),
-    miss("auth-tls-pass-certificate-to-upstream", ""),
-    refuse("auth-tls-secret", "client certificates cannot be checked yet"),
-    miss_unless("auth-tls-verify-client", &["off"]),
-    miss("auth-tls-verify-depth", ""),
     refuse("auth-type", "passwords cannot be checked yet"),
     refuse("auth-url", "the authentication service cannot be asked yet"),
-    miss_unless("backend-protocol", &["HTTP"]),
     canary("canary"),
     ignore("canary-*"),
     refused("configuration-snippet", SNIPPET),
@@ -116,7 +109,6 @@ pub static ANNOTATIONS: &[Unsupported] = &[
         "fastcgi-params-configmap",
         "weir speaks HTTP to origins; put a FastCGI server behind an HTTP one",
     ),
-    miss("force-ssl-redirect", ""),
     ignore_unless("from-to-www-redirect", OFF),
     refused("global-rate-limit*", "use limit-window, limit-key and limit-allowlist"),
     refused("grpc-backend", "ingress-nginx removed it"),
@@ -134,7 +126,6 @@ pub static ANNOTATIONS: &[Unsupported] = &[
     ignored("opentracing-*", "tracing is a setting of the whole proxy"),
     ignore("permanent-redirect"),
     ignore("permanent-redirect-code"),
-    ignore_unless("preserve-trailing-slash", OFF),
     ignore_unless("proxy-buffer-size", &[]),
     ignore_unless("proxy-buffering", &["off"]),
     ignore("proxy-buffers-number"),
@@ -146,13 +137,7 @@ pub static ANNOTATIONS: &[Unsupported] = &[
     ignore_unless("proxy-redirect-from", &["off"]),
     ignore_unless("proxy-redirect-to", &["off"]),
     miss("proxy-request-buffering", ""),
-    miss("proxy-ssl-ciphers", ""),
-    miss("proxy-ssl-name", ""),
-    miss("proxy-ssl-protocols", ""),
-    miss("proxy-ssl-secret", ""),
-    miss_unless("proxy-ssl-server-name", &["off"]),
-    miss_unless("proxy-ssl-verify", &["off"]),
-    miss("proxy-ssl-verify-depth", ""),
+    missed("proxy-ssl-ciphers", CIPHERS, &["DEFAULT"]),
     ignore("relative-redirects"),
     regex("rewrite-target"),
     miss_unless("satisfy", &["all"]),
@@ -162,10 +147,9 @@ pub static ANNOTATIONS: &[Unsupported] = &[
     refused("server-snippet", SNIPPET),
     ignore_unless("service-upstream", OFF),
     ignore("session-cookie-*"),
-    miss("ssl-ciphers", ""),
+    miss("ssl-ciphers", CIPHERS),
     miss_unless("ssl-passthrough", OFF),
-    miss("ssl-prefer-server-ciphers", ""),
-    miss_unless("ssl-redirect", OFF),
+    ignored("ssl-prefer-server-ciphers", "all suites are strong, and the client's choice is as good"),
     refused("stream-snippet", SNIPPET),
     ignore("temporal-redirect"),
     ignore("temporal-redirect-code"),
@@ -205,7 +189,6 @@ pub static KEYS: &[Unsupported] = &[
     refused("enable-owasp-modsecurity-crs", WAF),
     ignore("enable-syslog"),
     ignore("error-log-*"),
-    ignore("force-ssl-redirect"),
     ignore("forwarded-for-proxy-protocol-header"),
     ignore("generate-request-id-*"),
     ignore("geoip*"),
@@ -222,10 +205,12 @@ pub static KEYS: &[Unsupported] = &[
     ignore("grpc-buffer-size-kb"),
     ignore("gzip-*"),
     ignore("hide-headers"),
-    ignore("hsts*"),
-    ignore("http-redirect-code"),
     refused("http-snippet", SNIPPET),
-    ignore("http2-*"),
+    ignore("http2-body-preread-size"),
+    ignore("http2-max-concurrent-streams"),
+    ignore("http2-max-field-size"),
+    ignore("http2-max-header-size"),
+    ignore("http2-max-requests"),
     ignore("ignore-invalid-headers"),
     ignore("jaeger-*"),
     ignore("large-client-header-buffers"),
@@ -241,7 +226,6 @@ pub static KEYS: &[Unsupported] = &[
     refused("modsecurity-snippet", WAF),
     ignore("nginx-status-ipv*"),
     ignore("no-auth-locations"),
-    ignore("no-tls-redirect-locations"),
     ignore("opentelemetry-*"),
     ignore("opentracing-*"),
     ignore("otel-*"),
@@ -259,7 +243,10 @@ pub static KEYS: &[Unsupported] = &[
     ignore("proxy-redirect-*"),
     miss("proxy-request-buffering", ""),
     ignore("proxy-set-headers"),
-    ignore("proxy-ssl-*"),
+    ignored(
+        "proxy-ssl-location-only",
+        "each object's own `proxy-ssl-*` hold for its own paths, as if it were `true`",
+    ),
     ignore("proxy-stream-*"),
     ignore_unless("relative-redirects", OFF),
     ignore("reuse-port"),
@@ -268,14 +255,19 @@ pub static KEYS: &[Unsupported] = &[
     ignore("server-tokens"),
     ignore_unless("service-upstream", OFF),
     ignore("skip-access-log-urls"),
-    ignore("ssl-*"),
+    ignore("ssl-buffer-size"),
+    miss("ssl-ciphers", CIPHERS),
+    ignored("ssl-dh-param", "no suite with such parameters is spoken"),
+    ignore_unless("ssl-early-data", OFF),
+    ignore_unless("ssl-ecdh-curve", &["auto"]),
+    ignored("ssl-prefer-server-ciphers", "all suites are strong, and the client's choice is as good"),
+    ignore("ssl-session-*"),
     refused("stream-snippet", SNIPPET),
     ignore("strict-validate-path-type"),
     ignore("syslog-*"),
     ignore("upstream-keepalive-*"),
     ignore_unless("use-geoip*", OFF),
     ignore("use-gzip"),
-    ignore("use-http2"),
     ignore("use-port-in-redirects"),
     ignore("variables-hash-*"),
     ignore("worker-*"),
@@ -301,6 +293,10 @@ const fn miss_unless(name: &'static str, idle: &'static [&'static str]) -> Unsup
     Unsupported { idle, ..miss(name, "") }
 }
 
+const fn missed(name: &'static str, hint: &'static str, idle: &'static [&'static str]) -> Unsupported {
+    Unsupported { hint, ..miss_unless(name, idle) }
+}
+
 /// What weir will never do, or what is gone from ingress-nginx too.
 const fn refused(name: &'static str, hint: &'static str) -> Unsupported {
     Unsupported { idle: OFF, ..miss(name, hint) }
@@ -322,4 +318,6 @@ const fn regex(name: &'static str) -> Unsupported {
 const OFF: &[&str] = &["false"];
 const SNIPPET: &str = "nginx text is never read; a `deny`, `return` or `limit_req` in it is not in force: use \
                        denylist-source-range, allow-paths, allow-methods, limit-rps and the other limit annotations";
+const CIPHERS: &str = "suites cannot be chosen: those of TLS 1.3 and the ECDHE ones of 1.2 with AES-GCM or ChaCha20 are \
+                       spoken; ssl-protocols and tls-min-version choose versions";
 const WAF: &str = "weir is no web application firewall; run one before or behind it";

@@ -557,7 +557,8 @@ fn an_origin_that_cannot_be_verified_is_not_asked() {
     let foreign: fn(&mut Policy) =
         |policy| policy.origin.tls.secret = Some(SecretName::new("bank", "origin"));
     let good = SecretContent { pair: pair(1, &["client"]), anchors: anchors(2) };
-    let cases: [(&str, fn(&mut Policy), Option<SecretContent>); 8] = [
+    type Case = (&'static str, fn(&mut Policy), Option<SecretContent>);
+    let cases: [Case; 8] = [
         ("no secret is named", verify, None),
         ("the secret is missing", secret, None),
         ("the secret is of another namespace", foreign, Some(good)),

@@ -1,5 +1,7 @@
 use super::*;
+use crate::policy::Protocol;
 use crate::policy::{Burst, TrustMode};
+use crate::tls::VerifyClient;
 use std::num::{NonZeroU32, NonZeroU64};
 
 fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -192,8 +194,7 @@ fn an_own_annotation_under_the_other_prefix_is_reported() {
 
 #[test]
 fn an_object_that_asks_for_authentication_refuses() {
-    for (name, value) in [("auth-type", "basic"), ("auth-url", "http://auth"), ("auth-tls-secret", "shop/ca")]
-    {
+    for (name, value) in [("auth-type", "basic"), ("auth-url", "http://auth")] {
         for name in [name.to_owned(), format!("weir.dev/{name}")] {
             let (policy, findings) = read_pairs(&[(&name, value)]);
             assert!(policy.refuse_all.is_some(), "{name}");
@@ -210,8 +211,9 @@ fn unsupported_names_are_reported_by_what_they_ask_for() {
         ("enable-cors", "true", Some(Severity::Warn)),
         ("enable-cors", "F", None),
         ("limit-rate", "100", Some(Severity::Fail)),
-        ("backend-protocol", "http", None),
-        ("backend-protocol", "GRPC", Some(Severity::Fail)),
+        ("proxy-ssl-ciphers", "DEFAULT", None),
+        ("proxy-ssl-ciphers", "AES256", Some(Severity::Fail)),
+        ("ssl-ciphers", "AES256", Some(Severity::Fail)),
         ("satisfy", "any", Some(Severity::Fail)),
         ("satisfy", "all", None),
         ("session-cookie-expires", "5", Some(Severity::Warn)),
@@ -224,6 +226,30 @@ fn unsupported_names_are_reported_by_what_they_ask_for() {
         assert_eq!(policy, Policy::default(), "{name}");
         assert_eq!(findings.first().map(|f| f.severity), severity, "{name}: {value}");
     }
+}
+
+#[test]
+fn a_protocol_that_is_not_spoken_is_refused_by_name() {
+    for (text, expected) in [("grpcs", Protocol::Grpcs), ("auto_http", Protocol::AutoHttp)] {
+        assert_eq!(read_pairs(&[("backend-protocol", text)]).0.origin.protocol, expected);
+    }
+    let (policy, findings) = read_pairs(&[("backend-protocol", "FCGI")]);
+    assert!(policy.refuse_all.is_some());
+    assert!(findings[0].message.contains("FastCGI is not spoken"), "{}", findings[0]);
+}
+
+#[test]
+fn a_check_of_clients_that_cannot_be_read_denies_everybody() {
+    for (name, value) in
+        [("auth-tls-secret", "ca"), ("auth-tls-match-cn", "anna"), ("auth-tls-match-cn", "CN=(")]
+    {
+        let (policy, findings) = read_pairs(&[(name, value)]);
+        assert!(policy.tls.client.denied.is_some(), "{name}");
+        assert_eq!(findings.len(), 1);
+    }
+    let (policy, findings) = read_pairs(&[("auth-tls-verify-client", "maybe")]);
+    assert_eq!(policy.tls.client.verify.unwrap_or_default(), VerifyClient::Require);
+    assert_eq!(findings.len(), 1);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod number;
 mod origin;
 mod overrides;
 pub(crate) mod period;
+mod tls;
 mod trust;
 
 pub use access::{MAX_METHODS, MAX_NETS, MAX_PATHS, Methods, Nets, OptionalNets, Paths};
@@ -23,6 +24,10 @@ pub use number::{
 };
 pub use origin::{LoadBalance, NextOn};
 pub use overrides::{MAX_OVERRIDES, Overrides};
+pub use tls::{
+    AlpnList, BackendProtocol, Depth, Http2, MaxAge, MinVersion, OnOff, Page, PathStarts, RedirectStatus,
+    RejectUnknown, SecretRef, ServerName, Subject, VerifyClients, Versions,
+};
 pub use trust::{ForwardedHeaders, HeaderName, RealIp, ZoneVariable};
 
 use std::borrow::Cow;
