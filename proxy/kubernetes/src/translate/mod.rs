@@ -10,6 +10,7 @@ pub(crate) mod findings;
 mod options;
 mod policy;
 mod rules;
+mod secrets;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
         .iter()
         .filter(|ingress| classes.claim(ingress, &mut findings) == class::Claim::Ours);
     let ours: Vec<_> = ours.collect();
-    let ingresses = ours
+    let ingresses: Vec<_> = ours
         .into_iter()
         .filter_map(|object| ingress(object, &policies, &mut backends, &mut findings))
         .collect();
@@ -44,10 +45,11 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
     let backends = backends.finish(&mut findings);
     let declaration = Declaration {
         settings: policies.settings,
+        secrets: secrets::read(objects, options, &ingresses, &mut findings),
+        default_certificate: secrets::default_certificate(options),
         ingresses,
         backends,
         default_backend,
-        ..Declaration::default()
     };
     (declaration, findings)
 }
@@ -75,6 +77,6 @@ fn ingress(
         policy,
         rules,
         default_backend,
-        tls: Vec::new(),
+        tls: secrets::sections(object),
     })
 }

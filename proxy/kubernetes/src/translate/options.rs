@@ -31,6 +31,9 @@ pub struct Options {
     pub config_map: Option<ObjectName>,
     /// The Service for requests that no route takes (`--default-backend-service`); its first port is used.
     pub default_backend: Option<ObjectName>,
+    /// The Secret with the certificate of hosts without their own (`--default-ssl-certificate`); without one a
+    /// self-signed certificate is made.
+    pub default_certificate: Option<ObjectName>,
     /// Addresses given on the command line, in place of what the objects say (`--backend`).
     pub backends: BTreeMap<BackendName, Vec<SocketAddr>>,
     /// Which set of defaults.
@@ -50,6 +53,7 @@ impl Options {
             annotation_prefix: "nginx.ingress.kubernetes.io".to_owned(),
             config_map: None,
             default_backend: None,
+            default_certificate: None,
             backends: BTreeMap::new(),
             profile: Profile::default(),
         }

@@ -21,10 +21,6 @@ pub(super) fn read(
     if rules.is_empty() && spec.is_none_or(|spec| spec.default_backend.is_none()) {
         findings.warn("spec", "", "nothing-to-serve", "there are neither rules nor a default backend");
     }
-    if spec.and_then(|spec| spec.tls.as_ref()).is_some_and(|tls| !tls.is_empty()) {
-        let message = "TLS is not terminated by this version: the hosts are served over plain HTTP only";
-        findings.warn("spec.tls", "", "tls-not-served", message);
-    }
     let numbered = rules.iter().enumerate();
     numbered
         .map(|(at, rule)| {

@@ -1,5 +1,6 @@
 mod backends;
 mod classes;
+mod secrets;
 
 use super::*;
 use crate::manifests::objects;
