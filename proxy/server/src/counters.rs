@@ -5,7 +5,7 @@
 
 use crate::access_log::Lane;
 use crate::arrivals::Shed;
-use crate::lane::pingora::strict::Malformed;
+use crate::lane::grammar::Malformed;
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
 use crate::tls::Failure;
@@ -22,7 +22,7 @@ pub struct Counters {
     handshake_failures: [AtomicU64; Failure::ALL.len()],
     lanes: [AtomicU64; Lane::ALL.len()],
     declined: [AtomicU64; Why::ALL.len()],
-    malformed: [AtomicU64; MALFORMED.len()],
+    malformed: [AtomicU64; Malformed::ALL.len()],
     gateway_errors: [AtomicU64; GatewayError::ALL.len()],
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
@@ -109,7 +109,7 @@ impl Counters {
             handshake_failures: pairs(&Failure::ALL, &self.handshake_failures),
             lanes: pairs(&Lane::ALL, &self.lanes),
             declined: pairs(&Why::ALL, &self.declined),
-            malformed: pairs(&MALFORMED, &self.malformed),
+            malformed: pairs(&Malformed::ALL, &self.malformed),
             gateway_errors: pairs(&GatewayError::ALL, &self.gateway_errors),
             access_log_written: load(&self.access_log_written),
             access_log_dropped: load(&self.access_log_dropped),
@@ -172,38 +172,6 @@ fn pairs<T: Copy>(all: &[T], counters: &[AtomicU64]) -> Vec<(T, u64)> {
     all.iter().copied().zip(counters.iter().map(load)).collect()
 }
 
-/// The word for a fault of a request head, in metrics.
-pub fn malformed_word(fault: Malformed) -> &'static str {
-    match fault {
-        Malformed::Syntax => "syntax",
-        Malformed::FieldCount => "field-count",
-        Malformed::Version => "version",
-        Malformed::Method => "method",
-        Malformed::Target => "target",
-        Malformed::Host => "host",
-        Malformed::ContentLength => "content-length",
-        Malformed::TransferEncoding => "transfer-encoding",
-        Malformed::TransferCoding => "transfer-coding",
-        Malformed::Connection => "connection",
-        Malformed::Expect => "expect",
-    }
-}
-
-/// All faults, in the order of their numbers.
-const MALFORMED: [Malformed; 11] = [
-    Malformed::Syntax,
-    Malformed::FieldCount,
-    Malformed::Version,
-    Malformed::Method,
-    Malformed::Target,
-    Malformed::Host,
-    Malformed::ContentLength,
-    Malformed::TransferEncoding,
-    Malformed::TransferCoding,
-    Malformed::Connection,
-    Malformed::Expect,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +183,7 @@ mod tests {
         Lane::ALL.iter().for_each(|lane| counters.lane_request(*lane));
         Shed::ALL.iter().for_each(|shed| counters.connection_shed(*shed));
         Why::ALL.iter().for_each(|why| counters.declined(*why));
-        MALFORMED.iter().for_each(|fault| counters.malformed(*fault));
+        Malformed::ALL.iter().for_each(|fault| counters.malformed(*fault));
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
         Failure::ALL.iter().for_each(|failure| counters.handshake(Some(*failure)));
         let once = counters.read();

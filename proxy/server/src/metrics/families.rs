@@ -1,7 +1,6 @@
 //! The list of metrics.
 
 use super::{Kind, Samples, View, number};
-use crate::counters::malformed_word;
 use weir_core::finding::Severity;
 
 /// One metric: name, kind, labels, text, and where its numbers come from.
@@ -313,7 +312,7 @@ pub static FAMILIES: &[Family] = &[
         help: "Request heads that have no reading or ask for what is not served, by fault.",
         collect: |view, samples| {
             for (fault, count) in &view.process.malformed {
-                samples.push(&[malformed_word(*fault)], number(*count));
+                samples.push(&[fault.as_str()], number(*count));
             }
         },
     },

@@ -147,7 +147,7 @@ impl GatewayError {
     /// Value of `Allow`: a 405 must have one (RFC 9110 section 15.5.6).
     pub(super) fn allow(self) -> Option<&'static str> {
         match self {
-            Self::MethodNotAllowed => Some(crate::lane::pingora::strict::ALLOW),
+            Self::MethodNotAllowed => Some(crate::lane::grammar::ALLOW),
             _ => None,
         }
     }

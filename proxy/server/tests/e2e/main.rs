@@ -22,6 +22,7 @@ mod real_peers;
 mod reload;
 mod scale;
 mod slow_clients;
+mod smuggling;
 mod start;
 mod support;
 mod tls;

@@ -2,25 +2,12 @@
 //!
 //! Where one of them is not installed its tests say so and pass, unless `WEIR_TEST_PEERS=required`.
 
-use crate::support::{LANES, PATIENCE, Weir, ingress, installed};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use crate::support::{LANES, Nginx, Weir, ingress, installed};
+use std::process::Command;
 
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
-
-/// nginx with a folder of its own; ended when dropped.
-struct Nginx {
-    child: Child,
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Nginx {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // nginx cannot say which port the system chose, so one is chosen for it.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let root = folder.path();
+/// nginx with some files, an echo, and a place to put others.
+fn nginx() -> Nginx {
+    Nginx::start(|root, address| {
         std::fs::create_dir(root.join("www")).unwrap();
         let text: String =
             (0..2000).map(|n| format!("line {n} of a text that can be compressed\n")).collect();
@@ -28,53 +15,18 @@ impl Nginx {
         std::fs::write(root.join("www/1k"), vec![b'x'; 1024]).unwrap();
         let bytes: Vec<u8> = (0..5 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         std::fs::write(root.join("www/5m"), bytes).unwrap();
-        let configuration = format!(
-            "{user} daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;\n\
-             events {{ worker_connections 512; }}\n\
-             http {{\n  access_log off; client_max_body_size 0; keepalive_requests 1000000;\n\
-             client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;\n\
-             uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;\n\
-             gzip on; gzip_types *; gzip_proxied any; gzip_http_version 1.1;\n\
+        format!(
+            "access_log off; gzip on; gzip_types *; gzip_proxied any; gzip_http_version 1.1;\n\
              server {{ listen {address}; root {root}/www;\n\
              location /put/ {{ dav_methods PUT DELETE; create_full_put_path on; }}\n\
-             location /echo {{ return 200 \"$request_method $request_uri $http_x_forwarded_for\\n\"; }} }} }}\n",
+             location /echo {{ return 200 \"$request_method $request_uri $http_x_forwarded_for\\n\"; }} }}",
             root = root.display(),
-            // Started by root its worker would be somebody who may not write here.
-            user = if rustix::process::geteuid().is_root() { "user root root;" } else { "" },
-        );
-        let file = root.join("nginx.conf");
-        std::fs::write(&file, configuration).unwrap();
-        let child = Command::new("/usr/sbin/nginx")
-            .arg("-p")
-            .arg(root)
-            .arg("-e")
-            .arg(root.join("error.log"))
-            .arg("-c")
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(began.elapsed() < PATIENCE, "nginx does not listen");
-            std::thread::yield_now();
-        }
-        Self { child, address, folder }
-    }
-
-    fn file(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join("www").join(name)).unwrap()
-    }
+        )
+    })
 }
 
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Its master ends its worker; killed it could not.
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
-    }
+fn file(nginx: &Nginx, name: &str) -> Vec<u8> {
+    std::fs::read(nginx.root().join("www").join(name)).unwrap()
 }
 
 fn curl(weir: &Weir, path: &str, arguments: &[&str]) -> Vec<u8> {
@@ -93,9 +45,9 @@ fn curl_gets_from_nginx_what_nginx_has() {
     if !installed(&["nginx", "curl"]) {
         return;
     }
-    let nginx = Nginx::start();
-    let upload = nginx.folder.path().join("upload");
-    let large = nginx.file("5m");
+    let nginx = nginx();
+    let upload = nginx.root().join("upload");
+    let large = file(&nginx, "5m");
     std::fs::write(&upload, &large).unwrap();
     let upload = format!("{}", upload.display());
     for lane in LANES {
@@ -105,7 +57,7 @@ fn curl_gets_from_nginx_what_nginx_has() {
         };
         assert_eq!(text("/echo?a=%20b", &[]), "GET /echo?a=%20b 127.0.0.1\n");
         assert_eq!(text("/echo", &["--data", "x=y"]), "POST /echo 127.0.0.1\n");
-        assert_eq!(curl(&weir, "/text.txt", &[]), nginx.file("text.txt"));
+        assert_eq!(curl(&weir, "/text.txt", &[]), file(&nginx, "text.txt"));
         assert_eq!(curl(&weir, "/5m", &[]), large, "{lane:?}");
         assert_eq!(curl(&weir, "/5m", &["--http1.0"]), large, "{lane:?}");
         assert_eq!(
@@ -117,8 +69,8 @@ fn curl_gets_from_nginx_what_nginx_has() {
         assert!(head.contains("content-length: 5242880"), "{head}");
         // nginx compresses as it goes: in chunks.
         let zipped = curl(&weir, "/text.txt", &["--header", "Accept-Encoding: gzip"]);
-        assert!(zipped.len() < nginx.file("text.txt").len() / 2);
-        assert_eq!(curl(&weir, "/text.txt", &["--compressed"]), nginx.file("text.txt"));
+        assert!(zipped.len() < file(&nginx, "text.txt").len() / 2);
+        assert_eq!(curl(&weir, "/text.txt", &["--compressed"]), file(&nginx, "text.txt"));
         for (n, arguments) in [
             &["--upload-file", upload.as_str()][..],
             &["--upload-file", &upload, "--header", "Transfer-Encoding: chunked"],
@@ -128,7 +80,7 @@ fn curl_gets_from_nginx_what_nginx_has() {
         {
             let name = format!("put/{lane:?}-{n}");
             curl(&weir, &format!("/{name}"), &[arguments, &["--fail"]].concat());
-            assert_eq!(nginx.file(&name), large, "{name}");
+            assert_eq!(file(&nginx, &name), large, "{name}");
         }
         assert_eq!(text("/none", &["--output", "/dev/null", "--write-out", "%{http_code}"]), "404");
     }
@@ -139,7 +91,7 @@ fn wrk_sees_no_error() {
     if !installed(&["nginx", "wrk"]) {
         return;
     }
-    let nginx = Nginx::start();
+    let nginx = nginx();
     for lane in LANES {
         let weir = lane.start(&ingress("web", "", nginx.address, &[]), &[]);
         let output = Command::new("wrk")

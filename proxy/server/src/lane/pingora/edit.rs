@@ -1,7 +1,7 @@
 //! What changes in a message on its way through: fields of one hop are dropped, what we know is added.
 
 use super::flight::{Dialect, Plan, Underscores, Upgrade};
-use crate::lane::wire::{FieldKind, kind_of};
+use crate::lane::wire::{FieldKind, Persistence, kind_of};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -22,8 +22,10 @@ pub(crate) fn edit_request(request: &mut RequestHeader, sent: &RequestHeader, pl
     if plan.dialect == Dialect::Http10 {
         request.remove_header(&header::EXPECT);
     }
-    if plan.upgrade == Upgrade::Offer {
-        offer_upgrade(request, sent)?;
+    match (plan.upgrade, plan.origin_persistence) {
+        (Upgrade::Offer, _) => offer_upgrade(request, sent)?,
+        (Upgrade::Drop, Persistence::Close) => request.insert_header(header::CONNECTION, "close")?,
+        (Upgrade::Drop, Persistence::KeepAlive) => {}
     }
     for (name, value) in &plan.fields {
         request.append_header(*name, value.as_slice())?;

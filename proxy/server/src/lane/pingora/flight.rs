@@ -5,6 +5,7 @@
 
 use super::stream::Returned;
 use crate::clock::Clock;
+use crate::lane::wire::Persistence;
 use crate::respond::GatewayError;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -32,6 +33,10 @@ pub(crate) struct Plan {
     pub(crate) dialect: Dialect,
     /// Whether the client waits for `100 Continue` before it sends its body.
     pub(crate) expects_continue: bool,
+    /// Whether the client's connection stays.
+    pub(crate) persistence: Persistence,
+    /// Whether the origin's connection may carry another request.
+    pub(crate) origin_persistence: Persistence,
     /// Whether the client asks for another protocol.
     pub(crate) upgrade: Upgrade,
     /// Whether the whole request was there when it was admitted.

@@ -5,6 +5,7 @@
 
 use super::edit::{edit_request, edit_response, has_plain_framing};
 use super::flight::{Dialect, Fault, Flight, Plan, Presence, Reply, Story, Upgrade};
+use crate::lane::wire::Persistence;
 use crate::respond::GatewayError;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -60,6 +61,10 @@ impl ProxyHttp for Gate {
         // The stream has its own, which know what they wait for.
         session.set_read_timeout(None);
         session.set_write_timeout(None);
+        // Pingora looks at the first of several `Connection` fields only.
+        if flight.plan.persistence == Persistence::Close {
+            session.set_keepalive(None);
+        }
         session.set_ignore_info_resp(flight.plan.dialect == Dialect::Http10);
         // What follows this request never reaches pingora.
         way.flight = Some(flight);

@@ -15,6 +15,8 @@ pub mod strict;
 
 use crate::conn::ConnInfo;
 use crate::exchange::Exchange;
+use crate::lane::grammar;
+use crate::lane::wire::Persistence;
 use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
@@ -160,6 +162,8 @@ impl PingoraLane {
                 Version::Http11 => Dialect::Http11,
             },
             expects_continue: head.expects_continue,
+            persistence: if head.persistent { Persistence::KeepAlive } else { Persistence::Close },
+            origin_persistence: origin_persistence(head),
             upgrade: if head.upgrades { Upgrade::Offer } else { Upgrade::Drop },
             presence: match head.body {
                 BodyLength::Known(length) if length <= received.saturating_sub(head.len) as u64 => {
@@ -207,6 +211,17 @@ impl PingoraLane {
         let (end, back) = landed.answer(&text, then, stall).await;
         exchange.end(end);
         back
+    }
+}
+
+/// An origin that does not read the body of such a request would take it for the next one: one with a method that needs
+/// none, or one that it answers before the client was told to continue. What follows a request that closes is not
+/// processed (RFC 9112 section 9.6).
+fn origin_persistence(head: &Head<'_, '_>) -> Persistence {
+    match head.body {
+        BodyLength::Known(0) => Persistence::KeepAlive,
+        _ if head.expects_continue || grammar::may_ignore_content(head.method) => Persistence::Close,
+        _ => Persistence::KeepAlive,
     }
 }
 

@@ -4,7 +4,8 @@
 //! some malformed heads silently, and what two parsers read differently is how requests are smuggled. Whatever passes
 //! here has one reading: one host, one target, one length.
 
-use http::StatusCode;
+pub use crate::lane::grammar::Malformed;
+use crate::lane::grammar::{self, check_method, check_target, decimal, is_end_to_end, is_host};
 use std::ops::Range;
 
 /// A request head with exactly one reading. Borrows the bytes it was read from.
@@ -81,58 +82,6 @@ impl weir_core::facts::Headers for Fields<'_, '_> {
     }
 }
 
-/// Why a head has no reading, or none that we serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// Not the grammar of a request head, or a line that does not end in CRLF.
-    #[error("the request head is not HTTP/1.1 grammar")]
-    Syntax,
-    /// More than [`MAX_FIELDS`] header fields.
-    #[error("too many header fields")]
-    FieldCount,
-    /// A protocol version other than 1.0 and 1.1.
-    #[error("unsupported protocol version")]
-    Version,
-    /// `TRACE` or `CONNECT`.
-    #[error("the method is not served here")]
-    Method,
-    /// A target in no form that the method allows.
-    #[error("the request target has no known form")]
-    Target,
-    /// No `Host`, more than one, one with bytes that hosts do not have, or one that is not the target's authority.
-    #[error("the Host field is missing, repeated, malformed or not that of the target")]
-    Host,
-    /// More than one `Content-Length`, or one that is not a number of 1 to 18 digits.
-    #[error("the Content-Length field is repeated or no number")]
-    ContentLength,
-    /// `Transfer-Encoding` together with `Content-Length`, in HTTP/1.0, repeated, or without `chunked` at its end.
-    #[error("the Transfer-Encoding field leaves the length of the body open")]
-    TransferEncoding,
-    /// A transfer coding other than `chunked`.
-    #[error("only the chunked transfer coding is served")]
-    TransferCoding,
-    /// `Connection` with malformed options, too many of them, or naming a field that is not its business.
-    #[error("the Connection field is malformed")]
-    Connection,
-    /// An `Expect` other than `100-continue`.
-    #[error("the expectation cannot be met")]
-    Expect,
-}
-
-impl Malformed {
-    /// The response status.
-    pub fn status(self) -> StatusCode {
-        match self {
-            Self::FieldCount => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::Expect => StatusCode::EXPECTATION_FAILED,
-            _ => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
 /// Reads the complete head at the front of `data`; `slots` is room for its fields.
 ///
 /// # Errors
@@ -159,9 +108,7 @@ pub fn read<'d, 's>(
     if !every_line_ends_in_crlf(data.get(..len).unwrap_or_default()) {
         return Err(Malformed::Syntax);
     }
-    if UNSERVED.iter().any(|unserved| method.eq_ignore_ascii_case(unserved)) {
-        return Err(Malformed::Method);
-    }
+    check_method(method)?;
     // The grammar has one blank here.
     let target_span = method.len() + 1..method.len() + 1 + target.len();
     if data.get(target_span.clone()) != Some(target.as_bytes()) {
@@ -235,12 +182,6 @@ fn chunked(coding: &[u8]) -> Result<BodyLength, Malformed> {
     }
 }
 
-/// 1 to 18 digits, so that no implementation's integers overflow.
-fn decimal(value: &[u8]) -> Option<u64> {
-    let digits = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
-}
-
 /// What `Connection` says.
 struct Options {
     persistent: bool,
@@ -254,10 +195,7 @@ impl Options {
         for (count, option) in options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty()).enumerate()
         {
             let is = |known: &str| option.eq_ignore_ascii_case(known.as_bytes());
-            if count >= MAX_OPTIONS
-                || !option.iter().all(is_token_byte)
-                || PROTECTED.iter().any(|name| is(name))
-            {
+            if count >= MAX_OPTIONS || !option.iter().all(is_token_byte) || is_end_to_end(option) {
                 return Err(Malformed::Connection);
             }
             close |= is("close");
@@ -270,24 +208,14 @@ impl Options {
 }
 
 fn expects_continue(version: Version, fields: &Fields<'_, '_>) -> Result<bool, Malformed> {
-    let mut any = false;
-    for value in fields.values("expect") {
-        if !value.eq_ignore_ascii_case(b"100-continue") {
-            return Err(Malformed::Expect);
-        }
-        any = true;
-    }
     // RFC 9110 section 10.1.1: ignored in HTTP/1.0.
-    Ok(any && version == Version::Http11)
+    Ok(grammar::expects_continue(fields.values("expect"))? && version == Version::Http11)
 }
 
 /// The target without scheme and authority, and the authority if there was one.
 fn split_target<'d>(method: &str, target: &'d [u8]) -> Result<(&'d [u8], Option<&'d [u8]>), Malformed> {
-    if target.contains(&b'#') {
-        return Err(Malformed::Target);
-    }
-    if target.starts_with(b"/") || (target == b"*" && method == "OPTIONS") {
-        return Ok((target, None));
+    if target.starts_with(b"/") || target == b"*" {
+        return check_target(method, target).map(|()| (target, None));
     }
     let rest = ["http://", "https://"].iter().find_map(|scheme| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
@@ -297,6 +225,11 @@ fn split_target<'d>(method: &str, target: &'d [u8]) -> Result<(&'d [u8], Option<
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).ok_or(Malformed::Target)?;
     if authority.is_empty() {
+        return Err(Malformed::Target);
+    }
+    if target.starts_with(b"/") {
+        check_target(method, target)?;
+    } else if target.contains(&b'#') || std::str::from_utf8(target).is_err() {
         return Err(Malformed::Target);
     }
     Ok((target, Some(authority)))
@@ -330,34 +263,11 @@ fn host<'d>(
             return Err(Malformed::Host);
         }
         (Some(host), _) => host,
-        (None, authority) => authority.unwrap_or_default(),
+        (None, Some(authority)) => authority,
+        // Only HTTP/1.0 comes here.
+        (None, None) => return Ok(b""),
     };
     is_host(named).then_some(named).ok_or(Malformed::Host)
-}
-
-/// Bytes of a host name or address with an optional port, or nothing. What it means is the router's to say.
-fn is_host(value: &[u8]) -> bool {
-    let (name, port) = match value {
-        [b'[', rest @ ..] => match rest.iter().position(|&byte| byte == b']') {
-            Some(end) => (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default()),
-            None => return false,
-        },
-        _ => value.split_at(value.iter().position(|&byte| byte == b':').unwrap_or(value.len())),
-    };
-    let name_is_legal = match value.first() {
-        Some(b'[') => {
-            !name.is_empty()
-                && name.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
-        }
-        _ => name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')),
-    };
-    let port_is_legal = match port {
-        [] => true,
-        // A port alone names no host.
-        [b':', digits @ ..] => !name.is_empty() && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    name_is_legal && port_is_legal && name.len() <= MAX_HOST
 }
 
 /// A byte of a token, such as a connection option (RFC 9110 section 5.6.2).
@@ -369,24 +279,6 @@ fn is_token_byte(byte: &u8) -> bool {
 pub const MAX_FIELDS: usize = 128;
 /// Options of all `Connection` fields. Pingora refuses ten; nobody sends more than three.
 const MAX_OPTIONS: usize = 8;
-/// Octets of a DNS name in text form (RFC 1035 section 2.3.4) and its final dot.
-const MAX_HOST: usize = 254;
-/// Methods that are refused whatever the policy: one reflects credentials, the other opens tunnels.
-const UNSERVED: [&str; 2] = ["TRACE", "CONNECT"];
-/// The methods named in the `Allow` field when one of them was asked for.
-pub const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-/// End-to-end fields that a `Connection` option must not take away: the origin would see another request than we did.
-const PROTECTED: [&str; 9] = [
-    "host",
-    "content-length",
-    "content-type",
-    "authorization",
-    "cookie",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-];
 
 #[cfg(test)]
 mod tests;

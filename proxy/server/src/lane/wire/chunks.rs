@@ -3,8 +3,8 @@ use super::fields::is_token_byte;
 /// Follows the framing of a chunked body (RFC 9112, section 7.1) whose bytes pass through untouched, but for its trailer
 /// fields, which are dropped.
 ///
-/// Strict, since the next reader of these bytes must see the same chunks: sizes of 1 to 16 hexadecimal digits,
-/// every line ends in CRLF, no control bytes, extensions of at most 256 bytes a chunk, a trailer section of at
+/// Strict, since the next reader of these bytes must see the same chunks: sizes of 1 to 16 hexadecimal digits and below
+/// 2^60, every line ends in CRLF, no control bytes, extensions of at most 256 bytes a chunk, a trailer section of at
 /// most 8 KiB made of field lines. May be fed in pieces of any size.
 #[derive(Clone, Debug)]
 pub struct Chunks {
@@ -128,6 +128,9 @@ impl Chunks {
             b'0'..=b'9' => byte - b'0',
             _ => (byte | 0x20) - b'a' + 10,
         };
+        if self.size > MAX_SIZE >> 4 {
+            return State::Bad;
+        }
         self.size = self.size << 4 | u64::from(value);
         self.count_to(MAX_SIZE_DIGITS, State::Size)
     }
@@ -167,6 +170,9 @@ enum State {
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
+
+/// Far from where the numbers of the next reader could overflow, whatever their sign and what it adds to them.
+const MAX_SIZE: u64 = (1 << 60) - 1;
 
 /// As many as 64 bits have.
 const MAX_SIZE_DIGITS: u16 = 16;

@@ -122,6 +122,18 @@ pub(super) struct FieldLine<'d> {
     pub(super) span: Span,
 }
 
+impl FieldLine<'_> {
+    /// Whether nothing but at most one space stands around the value. nginx takes no number with a tab before it.
+    pub(super) fn is_tidy(&self, data: &[u8]) -> bool {
+        let line = self.span.of(data);
+        match line.len().checked_sub(self.name.len() + self.value.len() + ":\r\n".len()) {
+            Some(0) => true,
+            Some(1) => line.get(self.name.len() + 1) == Some(&b' '),
+            _ => false,
+        }
+    }
+}
+
 /// A line ends in LF without CR: some parsers take that for a line end and some do not.
 #[derive(Debug)]
 pub(super) struct BareLineEnd;

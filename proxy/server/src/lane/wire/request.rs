@@ -43,6 +43,8 @@ pub enum Why {
     HeadSize,
     /// Head and body together do not fit [`CAP`] bytes.
     BodySize,
+    /// A body of GET, HEAD, DELETE or OPTIONS, which some origins take for the next request.
+    Content,
     /// More than one Content-Length, or one that is not 1 to 9 digits.
     ContentLength,
     /// A Transfer-Encoding.
@@ -63,7 +65,7 @@ pub enum Why {
 
 impl Why {
     /// Every reason there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Version,
         Self::Method,
         Self::Target,
@@ -74,6 +76,7 @@ impl Why {
         Self::FieldCount,
         Self::HeadSize,
         Self::BodySize,
+        Self::Content,
         Self::ContentLength,
         Self::TransferEncoding,
         Self::Connection,
@@ -97,6 +100,7 @@ impl Why {
             Self::FieldCount => "field-count",
             Self::HeadSize => "head-size",
             Self::BodySize => "body-size",
+            Self::Content => "content",
             Self::ContentLength => "content-length",
             Self::TransferEncoding => "transfer-encoding",
             Self::Connection => "connection",
@@ -159,6 +163,11 @@ impl Method {
     /// May be sent again when the first attempt may or may not have been carried out (RFC 9110, section 9.2.2).
     pub const fn idempotent(self) -> bool {
         !matches!(self, Self::Post | Self::Patch)
+    }
+
+    /// Its content has a meaning (RFC 9110, section 9.3; PATCH: RFC 5789), so every origin reads it.
+    const fn has_content(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
     }
 
     /// HEAD: its response has no body, whatever its fields say.
@@ -276,6 +285,9 @@ fn read(data: &[u8]) -> Result<Option<RequestHead>, Why> {
     if head + content_length > CAP {
         return Err(Why::BodySize);
     }
+    if content_length > 0 && !method.has_content() {
+        return Err(Why::Content);
+    }
     let target = Span::locate(data, target.as_bytes()).ok_or(Why::Target)?;
     let (path, query) = target.split(path_len);
     Ok(Some(RequestHead {
@@ -319,7 +331,8 @@ impl Fields {
         match name.len() {
             2 if is("te") => return Err(Why::Te),
             4 if is("host") => {
-                let value = Span::locate(data, value).filter(|_| is_plain_host(value)).ok_or(Why::Host)?;
+                let plain = is_plain_host(value) && line.is_tidy(data);
+                let value = Span::locate(data, value).filter(|_| plain).ok_or(Why::Host)?;
                 return once(&mut self.host, value).ok_or(Why::Host);
             }
             6 if is("expect") => return Err(Why::Expect),
@@ -330,7 +343,8 @@ impl Fields {
                 once(&mut self.persistence, persistence).ok_or(Why::Connection)?;
             }
             14 if is("content-length") => {
-                let length = content_length(value).ok_or(Why::ContentLength)?;
+                let length =
+                    content_length(value).filter(|_| line.is_tidy(data)).ok_or(Why::ContentLength)?;
                 return once(&mut self.content_length, length).ok_or(Why::ContentLength);
             }
             14 if is("http2-settings") => return Err(Why::Upgrade),

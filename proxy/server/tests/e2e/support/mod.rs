@@ -15,7 +15,7 @@ pub use client::{Client, Reply, burst, count, get, ip};
 pub use gate::Gate;
 pub use lane::{LANES, Lane};
 pub use origin::{Origin, Peer, Reaction, Request};
-pub use peers::installed;
+pub use peers::{Nginx, installed};
 pub use weir::{WITH_SETTINGS, Weir, ingress, settings};
 
 use std::time::{Duration, Instant};

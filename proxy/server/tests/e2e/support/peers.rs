@@ -1,4 +1,10 @@
-//! Programs of others.
+//! Programs of others that tests run as they come from Debian.
+
+use super::PATIENCE;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// Whether all of these can be run.
 pub fn installed(programs: &[&str]) -> bool {
@@ -13,4 +19,65 @@ pub fn installed(programs: &[&str]) -> bool {
     assert!(!required, "{missing} is not installed");
     println!("skipped: {missing} is not installed");
     false
+}
+
+/// nginx with a folder of its own; ended when dropped.
+pub struct Nginx {
+    child: Child,
+    pub address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    /// With what `prepare` says inside of `http { }`. It gets the folder and the address to listen on.
+    pub fn start(prepare: impl FnOnce(&Path, SocketAddr) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // nginx cannot say which port the system chose, so one is chosen for it.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let root = folder.path();
+        let http = prepare(root, address);
+        let configuration = format!(
+            "{user} daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;\n\
+             events {{ worker_connections 512; }}\n\
+             http {{\n  client_max_body_size 0; keepalive_requests 1000000;\n\
+             client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;\n\
+             uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;\n{http}\n}}\n",
+            root = root.display(),
+            // Started by root its worker would be somebody who may not write here.
+            user = if rustix::process::geteuid().is_root() { "user root root;" } else { "" },
+        );
+        let file = root.join("nginx.conf");
+        std::fs::write(&file, configuration).unwrap();
+        let child = Command::new("/usr/sbin/nginx")
+            .arg("-p")
+            .arg(root)
+            .arg("-e")
+            .arg(root.join("error.log"))
+            .arg("-c")
+            .arg(file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(began.elapsed() < PATIENCE, "nginx does not listen");
+            std::thread::yield_now();
+        }
+        Self { child, address, folder }
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Its master ends its worker; killed it could not.
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.child.wait();
+    }
 }

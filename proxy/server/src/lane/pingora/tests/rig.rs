@@ -5,6 +5,7 @@ use crate::deadline;
 use crate::lane::pingora::flight::*;
 use crate::lane::pingora::forward::Forwarder;
 use crate::lane::pingora::strict::{self, BodyLength, Head, Version};
+use crate::lane::wire::Persistence;
 use crate::respond::Then;
 use crate::socket::Socket;
 use parking_lot::Mutex;
@@ -154,6 +155,8 @@ fn plan(head: &Head<'_, '_>, peer: SocketAddr, received: usize) -> Plan {
         host: head.host.to_vec(),
         dialect: if head.version == Version::Http10 { Dialect::Http10 } else { Dialect::Http11 },
         expects_continue: head.expects_continue,
+        persistence: if head.persistent { Persistence::KeepAlive } else { Persistence::Close },
+        origin_persistence: Persistence::KeepAlive,
         upgrade: if head.upgrades { Upgrade::Offer } else { Upgrade::Drop },
         presence: if whole { Presence::Whole } else { Presence::Part },
         body_limit: None,

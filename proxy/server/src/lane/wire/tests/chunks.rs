@@ -91,9 +91,14 @@ fn the_bounds_are_exact() {
 
 #[test]
 fn the_largest_chunk_does_not_overflow() {
-    let mut chunks = Chunks::new();
-    assert_eq!(chunks.feed(b"FFFFFFFFFFFFFFFF\r\n"), Ok(Progress::More));
-    assert_eq!(chunks.feed(&[b'x'; 100_000]), Ok(Progress::More));
+    for size in ["FFFFFFFFFFFFFFF", "0FFFFFFFFFFFFFFF"] {
+        let mut chunks = Chunks::new();
+        assert_eq!(chunks.feed(format!("{size}\r\n").as_bytes()), Ok(Progress::More));
+        assert_eq!(chunks.feed(&[b'x'; 100_000]), Ok(Progress::More));
+    }
+    for size in ["1000000000000000", "8000000000000000", "FFFFFFFFFFFFFFFF"] {
+        assert_eq!(Chunks::new().feed(size.as_bytes()), Err(BadChunk), "{size}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn says_where_everything_is() {
-    let data = b"PATCH /a/b.c?x=%2F..//yes HTTP/1.1\r\nHost: Shop.Example:8080\r\ncontent-length:\t12 \r\n\
+    let data = b"PATCH /a/b.c?x=%2F..//yes HTTP/1.1\r\nHost: Shop.Example:8080\r\ncontent-length: 12\r\n\
         Connection: Close\r\n\r\nhello, world";
     let head = taken(data);
     assert_eq!(head.head, data.len() - 12);
@@ -201,10 +201,36 @@ fn the_bounds_are_exact() {
     assert_eq!(declined(&sized(CAP + 1)), Some(Why::HeadSize));
     assert!(matches!(read_request(&sized(CAP)[..CAP - 1]), RequestReading::Partial));
     // Head and body of exactly the capacity, and one byte more.
-    let with_body = |length: usize| get_with(&format!("Content-Length: {length}\r\n"));
+    let with_body =
+        |length: usize| [b"PUT", &get_with(&format!("Content-Length: {length}\r\n"))[3..]].concat();
     let head = with_body(10_000).len();
     assert_eq!(taken(&with_body(CAP - head)).total(), CAP);
     assert_eq!(declined(&with_body(CAP - head + 1)), Some(Why::BodySize));
+}
+
+#[test]
+fn bodies_of_methods_that_need_none_are_declined() {
+    for method in ["GET", "HEAD", "DELETE", "OPTIONS", "POST", "PUT", "PATCH"] {
+        let with = |length| format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nabc");
+        let needs_one = method.starts_with('P');
+        assert_eq!(declined(with(3).as_bytes()), (!needs_one).then_some(Why::Content), "{method}");
+        assert_eq!(declined(with(0).as_bytes()), None, "{method}");
+    }
+}
+
+#[test]
+fn blanks_around_what_frames_a_request_are_declined() {
+    for (fields, why) in [
+        ("Host:a\r\nContent-Length:0\r\n", None),
+        ("Host: a\r\nContent-Length: 0\r\n", None),
+        ("Host: a\r\nContent-Length:\t0\r\n", Some(Why::ContentLength)),
+        ("Host: a\r\nContent-Length:0 \r\n", Some(Why::ContentLength)),
+        ("Host: a\r\nContent-Length:  0\r\n", Some(Why::ContentLength)),
+        ("Host:\ta\r\n", Some(Why::Host)),
+        ("Host: a\t\r\n", Some(Why::Host)),
+    ] {
+        assert_eq!(declined(format!("POST / HTTP/1.1\r\n{fields}\r\n").as_bytes()), why, "{fields:?}");
+    }
 }
 
 #[test]

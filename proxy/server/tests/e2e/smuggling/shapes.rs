@@ -1,0 +1,297 @@
+//! Requests in which one party could see another end, another target or another host than the next.
+//!
+//! Written from RFC 9110 and RFC 9112 and from the classes that were published since 2005. In the texts `@` at the
+//! beginning stands for the request line and the host of a plain POST, `/N/` for a path of the shape's own, `<hidden>`
+//! for a request that nobody may see unless it is admitted, and `<len>`, `<hex>` and `<len5>` for its length, its
+//! length in hexadecimal digits, and its length with that of a last chunk.
+
+use Outcome::{Closed, Refused, Served, ServedAndRefused};
+
+/// What must become of a shape and of the request behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is answered with this status and the connection closed; no origin sees a request.
+    Refused(u16),
+    /// A rule refuses it with this status. It has one end, so the connection stays.
+    Turned(u16),
+    /// So many requests are in it; each is answered, and then what follows.
+    Served(usize),
+    /// So many requests are in it; each is answered, and then the connection closes.
+    Closed(usize),
+    /// So many are answered; the next is refused with this status and the connection closed.
+    ServedAndRefused(usize, u16),
+}
+
+/// A shape that is sent at once.
+pub type Shape = (&'static str, Outcome);
+
+/// Both framings: CL.TE and TE.CL.
+pub const BOTH: &[Shape] = &[
+    ("@Content-Length: <len5>\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\nContent-Length: <len5>\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n<hex>\r\n<hidden>\r\n0\r\n\r\n", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n<hex>\r\n<hidden>\r\n0\r\n\r\n", Refused(400)),
+    ("@Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Content-Length:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400)),
+    ("@Content-Length: <len5>\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len5>\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    (
+        "GET /N/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: <len5>\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>",
+        Refused(400),
+    ),
+    (
+        "POST /N/a HTTP/1.0\r\nHost: a.test\r\nContent-Length: <len5>\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>",
+        Refused(400),
+    ),
+    (
+        "POST /N/a HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>",
+        Refused(400),
+    ),
+];
+
+/// A coding that only some recognize: TE.TE.
+pub const CODINGS: &[Shape] = &[
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: ChuNKed\r\n\r\n0\r\n\r\n", Served(1)),
+    ("@TRANSFER-ENCODING:\t chunked \t\r\n\r\n0\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunkedx\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: x chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked x\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: 'chunked'\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked;q=0.5\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked;\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(501)),
+    ("@Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(501)),
+    ("@Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(501)),
+    ("@Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(501)),
+    ("@Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding:\x0cchunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\x0b\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: \0chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\u{a0}\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chun\u{212a}ed\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding\x0b: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding\0: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding\u{85}: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@\0Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@\u{feff}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@\"Transfer-Encoding\": chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@:Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding\r\n: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding:\r\n\tchunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding:\n chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n , identity\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@ Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@X: y\x00\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    // Names that only some take for the field: they never pass, so nobody does.
+    ("@Transfer_Encoding: chunked\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("@Transfer.Encoding: chunked\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("@X-Transfer-Encoding: chunked\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("@TransferEncoding: chunked\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("@Transfer-Encodin: chunked\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    // TE.0
+    (
+        "OPTIONS /N/a HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n<hex>\r\n<hidden>\r\n0\r\n\r\n",
+        Served(1),
+    ),
+    (
+        "GET /N/a HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n<hex>\r\n<hidden>\r\n0\r\n\r\n",
+        Served(1),
+    ),
+];
+
+/// Lengths with more than one reading, and CL.0.
+pub const LENGTHS: &[Shape] = &[
+    ("@Content-Length: 0\r\n\r\n", Served(1)),
+    ("@\r\n", Served(1)),
+    ("@Content-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("@content-LENGTH:\t<len>\t\r\n\r\n<hidden>", Served(1)),
+    ("@Content-Length: 000\r\n\r\n", Served(1)),
+    ("@Content-Length: 0\r\nContent-Length: <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\r\nContent-Length: 0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\r\nContent-Length: <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\r\nContent-Length:\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 0, <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>, 0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>,<len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: ,<len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>,\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: +<len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: -<len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: -1\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 0x<hex>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>.0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>e0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 0 <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: \"<len>\"\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>;x\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\0\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: \x0b<len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\u{a0}\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: \u{661}\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length:\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: \r\n <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length : <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length\0: <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@ Content-Length: <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 4294967296\r\n\r\n<hidden>", Refused(413)),
+    ("@Content-Length: 18446744073709551616\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 18446744073709551615\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: 00000000000000000000000000000000000001\r\n\r\nx", Refused(400)),
+    ("@Content_Length: 0\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("@Content_Length: <len>\r\n\r\n<hidden>", Served(2)),
+    ("@X-Content-Length: <len>\r\n\r\n<hidden>", Served(2)),
+    // CL.0: methods whose bodies some origins do not read.
+    ("GET /N/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("DELETE /N/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("OPTIONS /N/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("PROPFIND /N/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: <len>\r\n\r\n<hidden>", Served(1)),
+    ("GET /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n<hidden>", Served(2)),
+    ("POST /N/a HTTP/1.0\r\nHost: a.test\r\n\r\n<hidden>", Closed(1)),
+    ("POST /N/a HTTP/1.0\r\nHost: a.test\r\nContent-Length: <len>\r\n\r\n<hidden>", Closed(1)),
+    (
+        "POST /N/a HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\nContent-Length: <len>\r\n\r\n<hidden>",
+        Served(1),
+    ),
+];
+
+/// Chunks with more than one reading.
+pub const CHUNKS: &[Shape] = &[
+    ("@Transfer-Encoding: chunked\r\n\r\n<hex>\r\n<hidden>\r\n0\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: chunked\r\n\r\n<hex>;a=b;c=\"d\"\r\n<hidden>\r\n0;x\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: chunked\r\n\r\n<hex> \t;a\r\n<hidden>\r\n000\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0000000000000001\r\nx\r\n0\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\nContent-Length: 9\r\n\r\n", Served(1)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding: chunked\r\nHost: b.test\r\n\r\n", Served(1)),
+    // Line ends
+    ("@Transfer-Encoding: chunked\r\n\r\n0\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\n\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\n\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\n\r\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\r\nx\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\r\nx\r0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\r\nxyz0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1\r\nx0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n\r\n0\r\n\r\n<hidden>", Refused(400)),
+    // A bare LF in an extension, the class of 2025, and what else may not stand there
+    ("@Transfer-Encoding: chunked\r\n\r\n1;a\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\n<hex>\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1;a\rb\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1;a\0b\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0;\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0;a=\"\r\n\r\n<hidden>\"\r\n\r\n", ServedAndRefused(2, 400)),
+    // Sizes
+    ("@Transfer-Encoding: chunked\r\n\r\n+1\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n 1\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1 1\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1_0\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1,0\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n1h\r\nx\r\n0\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n;a\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\nzero\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n\u{ff10}\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\nfffffffffffffffe\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n8000000000000000\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n00000000000000000\r\n\r\n<hidden>", Refused(400)),
+    // Trailers
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nX : y\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n z\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\rz\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\nno field\r\n\r\n<hidden>", Refused(400)),
+    ("@Transfer-Encoding: chunked\r\n\r\n0\r\n<hidden>", Refused(400)),
+];
+
+/// Lines that end in other ways than CRLF, and field lines that are none.
+pub const LINES: &[Shape] = &[
+    ("\r\n\r\nPOST /N/a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n", Served(1)),
+    ("POST /N/a HTTP/1.1\nHost: a.test\nContent-Length: 0\n\n<hidden>", Refused(400)),
+    ("POST /N/a HTTP/1.1\r\nHost: a.test\nContent-Length: <len>\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\r\n\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\r\r\n\r\n<hidden>", Refused(400)),
+    ("@Content-Length: <len>\r\n\r\r\n\r\n<hidden>", Refused(400)),
+    ("@X: y\r\rContent-Length: <len>\r\n\r\n<hidden>", Refused(400)),
+    ("POST /N/a HTTP/1.1\rHost: a.test\r\rGET /N/hidden HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("@X: \r\r<hidden>\r\n\r\n", Refused(400)),
+    ("@X: \n\n<hidden>\r\n\r\n", Refused(400)),
+    ("@X: a\x01b\r\n\r\n", Refused(400)),
+    ("@X: a\x7fb\r\n\r\n", Refused(400)),
+    ("@X: a\x0bb\r\n\r\n", Refused(400)),
+    ("@X: a\u{85}b\u{2028}\u{ff0a}\r\nContent-Length: 0\r\n\r\n", Served(1)),
+    ("@X\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@: y\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X y: z\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X\u{e4}: z\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X(y): z\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X: y\r\n folded\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X: y\r\n\tfolded\r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X: y\r\n \r\nContent-Length: 0\r\n\r\n", Refused(400)),
+    ("@X:\r\n <hidden>", Refused(400)),
+];
+
+/// The request line.
+pub const REQUEST_LINES: &[Shape] = &[
+    ("GET  /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a  HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET\t/N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a\tHTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET\x0b/N/a\x0bHTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    (" GET /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("\0GET /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/1.1 \r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/1.1 HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a b HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/1.1x\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/1.10\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/01.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/1.\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/11\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a http/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTPS/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP /1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a ICY/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET /N/a HTTP/1.2\r\nHost: a.test\r\n\r\n", Refused(505)),
+    ("GET /N/a HTTP/2.0\r\nHost: a.test\r\n\r\n", Refused(505)),
+    ("GET /N/a HTTP/0.9\r\nHost: a.test\r\n\r\n", Refused(505)),
+    ("GET /N/a\r\n\r\n", Refused(400)),
+    ("GET /N/a\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("get /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("Get /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("G@T /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET\u{e4} /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("\"GET\" /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("GET: /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(400)),
+    ("TRACE /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(405)),
+    ("TRACK /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(405)),
+    ("CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n", Refused(405)),
+    ("CONNECT /N/a HTTP/1.1\r\nHost: a.test\r\n\r\n", Refused(405)),
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Refused(505)),
+];
