@@ -36,12 +36,14 @@ pub struct ConnInfo {
     pub via: Option<std::net::IpAddr>,
     /// Plain or TLS.
     pub scheme: weir_core::facts::Scheme,
+    /// Requests that were begun.
+    pub requests: u32,
 }
 
 impl ConnInfo {
     /// A plain connection between these ends.
     pub fn new(peer: std::net::SocketAddr, local: std::net::SocketAddr) -> Self {
-        Self { peer, local, via: None, scheme: weir_core::facts::Scheme::Http }
+        Self { peer, local, via: None, scheme: weir_core::facts::Scheme::Http, requests: 0 }
     }
 }
 

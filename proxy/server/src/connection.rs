@@ -36,6 +36,7 @@ pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
 
 /// One request, of which the first bytes are there. Returns the connection if it stays.
 async fn serve_one(mut conn: Conn, worker: &Worker) -> Option<Conn> {
+    conn.info.requests = conn.info.requests.saturating_add(1);
     match read_head(&mut conn, &worker.shared).await {
         Ok(Next::Express(head)) => express(conn, &head, worker).await,
         Ok(Next::General { received, len }) => general(conn, received, len, worker).await,
@@ -169,7 +170,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
     };
     exchange.came_by(&conn.info);
     if exchange.refusal().is_some() {
-        let close = head.persistence == Persistence::Close || shared.is_draining();
+        let close = head.persistence == Persistence::Close || shared.is_last(&conn.info);
         let then = if close { Then::Close } else { Then::Keep };
         exchange.outcome.bytes_in = head.head as u64;
         return refuse(conn, exchange, head.head, head.content_length, then, shared).await;
@@ -210,7 +211,10 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
                 let facts = facts(&conn.info, conn.socket.client_tls().map(Arc::as_ref), &head);
                 let mut exchange = Exchange::admit(shared, &facts, Lane::Pingora);
                 exchange.came_by(&conn.info);
-                let refused = exchange.refusal().is_some().then(|| (discardable(&head), then(&head, shared)));
+                let refused = exchange
+                    .refusal()
+                    .is_some()
+                    .then(|| (discardable(&head), then(&head, &conn.info, shared)));
                 (exchange, refused, buffered(&head))
             }
         };
@@ -299,9 +303,9 @@ fn discardable(head: &Head<'_, '_>) -> Option<usize> {
     }
 }
 
-fn then(head: &Head<'_, '_>, shared: &Shared) -> Then {
+fn then(head: &Head<'_, '_>, info: &ConnInfo, shared: &Shared) -> Then {
     match head.version {
-        _ if !head.persistent || shared.is_draining() => Then::Close,
+        _ if !head.persistent || shared.is_last(info) => Then::Close,
         Version::Http10 => Then::KeepHttp10,
         Version::Http11 => Then::Keep,
     }

@@ -3,6 +3,7 @@
 use crate::access_log::AccessLog;
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
+use crate::conn::ConnInfo;
 use crate::counters::Counters;
 use crate::timeouts::{self, Given, Timeouts};
 use crate::tls::Tls;
@@ -41,6 +42,11 @@ impl Shared {
     /// Whether connections should end after the request they are at.
     pub fn is_draining(&self) -> bool {
         *self.phase.borrow() >= Phase::Drain
+    }
+
+    /// Whether a connection should end after the request that it is at: the process ends, or it had its share.
+    pub fn is_last(&self, info: &ConnInfo) -> bool {
+        info.requests >= self.timeouts().requests || self.is_draining()
     }
 
     /// How long things may take.

@@ -19,6 +19,8 @@ pub struct Timeouts {
     pub write: Duration,
     /// A TLS handshake, from the first byte of the connection to its end.
     pub handshake: Duration,
+    /// Most requests of one connection: of its many deadlines the one that is no time.
+    pub requests: u32,
 }
 
 /// What the flags say. It wins over the ConfigMap.
@@ -63,6 +65,7 @@ impl Timeouts {
             body: given.body.unwrap_or(edge.body_timeout),
             write: given.write.unwrap_or(edge.send_timeout),
             handshake: given.handshake.unwrap_or(edge.handshake_timeout),
+            requests: edge.requests_per_connection.get(),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Door {
     }
 
     fn info(&self, peer: SocketAddr, local: SocketAddr) -> ConnInfo {
-        ConnInfo { peer, local, via: None, scheme: self.scheme }
+        ConnInfo { scheme: self.scheme, ..ConnInfo::new(peer, local) }
     }
 }
 

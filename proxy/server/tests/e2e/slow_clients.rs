@@ -1,6 +1,6 @@
 //! Clients that take their time, and clients that want two parties to read one request in two ways.
 
-use crate::support::{Client, LANES, Lane, Origin, PATIENCE, Weir, ingress};
+use crate::support::{Client, LANES, Lane, Origin, PATIENCE, WITH_SETTINGS, Weir, ingress, settings};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,36 @@ fn a_body_that_stops_ends_at_its_deadline() {
             let answer = String::from_utf8(client.rest().unwrap()).unwrap();
             assert!(answer.starts_with("HTTP/1.1 408 "), "{lane:?}, {framing}: {answer:?}");
         }
+    }
+}
+
+#[test]
+fn a_connection_has_so_many_requests_and_is_told_at_the_last() {
+    for lane in LANES {
+        let origin = Origin::echo();
+        let manifests = ingress("web", "", origin.address, &[]) + &settings(&[("keep-alive-requests", "3")]);
+        let weir = lane.start(&manifests, &WITH_SETTINGS);
+        let mut client = Client::connect(weir.http);
+        for n in 1..=3 {
+            // By each lane, and whether or not it passes.
+            let reply = match n {
+                2 => client.post("a.test", "/", &[b'x'; 100_000]),
+                _ => client.get("a.test", "/"),
+            };
+            let last = reply.header("connection") == Some("close");
+            assert_eq!((reply.status, last), (200, n == 3), "{lane:?}, {n}");
+        }
+        assert!(client.is_closed(), "{lane:?}");
+        // A change holds for connections that are there.
+        let mut client = Client::connect(weir.http);
+        assert_eq!(client.get("a.test", "/").status, 200);
+        weir.apply(&(ingress("web", "", origin.address, &[]) + &settings(&[("keep-alive-requests", "2")])));
+        weir.until("it is in force", || {
+            let mut other = Client::connect(weir.http);
+            other.get("a.test", "/").status == 200
+                && other.get("a.test", "/").header("connection") == Some("close")
+        });
+        assert_eq!(client.get("a.test", "/").header("connection"), Some("close"), "{lane:?}");
     }
 }
 

@@ -78,7 +78,7 @@ pub async fn serve(
     let response = attempt::run(conn, request, head.method, ready, &exchange, &mut upstream, shared).await;
     exchange.outcome.upstream = upstream;
     // Asked now, as the end of the process may have begun while the origin thought.
-    let close = head.persistence == Persistence::Close || shared.is_draining();
+    let close = head.persistence == Persistence::Close || shared.is_last(&conn.info);
     let then = if close { Then::Close } else { Then::Keep };
     match response {
         Ok(response) => {

@@ -4,7 +4,7 @@ use super::flight::{Fault, Flight, Reply};
 use super::gate::Gate;
 use super::stream::{LentStream, MalformedBody, Received, Returned};
 use super::strict::BodyLength;
-use crate::respond::GatewayError;
+use crate::respond::{GatewayError, Then};
 use crate::socket::Socket;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
@@ -17,8 +17,22 @@ use tokio::sync::watch;
 /// Pingora's state machine and its connections to origins. One per worker.
 pub(crate) struct Forwarder {
     proxy: Arc<HttpProxy<Gate>>,
-    drain: watch::Sender<bool>,
-    draining: watch::Receiver<bool>,
+    /// What pingora takes for the word that the process stays, and that it ends: then it closes connections.
+    keep: watch::Receiver<bool>,
+    close: watch::Receiver<bool>,
+}
+
+/// Where a request is in what was received, and what becomes of its connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// Bytes of its head.
+    pub(crate) head: usize,
+    /// Where its target is in them.
+    pub(crate) target: Range<usize>,
+    /// How long its body is.
+    pub(crate) body: BodyLength,
+    /// Whether its connection may stay.
+    pub(crate) then: Then,
 }
 
 /// A connection after its request, with what is to become of it.
@@ -53,27 +67,21 @@ impl Forwarder {
         };
         let mut proxy = HttpProxy::new(Gate, Arc::new(conf));
         proxy.handle_init_modules();
-        let (drain, draining) = watch::channel(false);
-        Self { proxy: Arc::new(proxy), drain, draining }
+        let (keep, close) = (watch::channel(false).1, watch::channel(true).1);
+        Self { proxy: Arc::new(proxy), keep, close }
     }
 
-    /// From now on responses say that the connection will close.
-    pub(crate) fn drain(&self) {
-        self.drain.send_replace(true);
-    }
-
-    /// Forwards one request: the first bytes of `received`, of which `head` are its head with its target at `target`.
+    /// Forwards one request: the first bytes of `received`.
     ///
     /// When this future is dropped the request is broken off on both sides.
     pub(crate) async fn forward(
         &self,
         socket: Socket,
         received: Vec<u8>,
-        head: usize,
-        target: Range<usize>,
-        body: BodyLength,
+        message: Message,
         flight: &Arc<Flight>,
     ) -> Option<Landed> {
+        let Message { head, target, body, then } = message;
         let lent = match LentStream::new(socket, received, head, target, body, flight.clone()) {
             Ok(lent) => lent,
             Err((socket, MalformedBody)) => {
@@ -90,8 +98,9 @@ impl Forwarder {
                 return Some(Landed { returned, verdict: Reuse::MayNot });
             }
         };
+        let ends = if then == Then::Close { &self.close } else { &self.keep };
         let session = ServerSession::new_http1(Box::new(lent));
-        let reused = self.proxy.process_new_http(session, &self.draining).await;
+        let reused = self.proxy.process_new_http(session, ends).await;
         let verdict = if reused.is_some() { Reuse::May } else { Reuse::MayNot };
         // The stream hands the connection back when it is dropped, here or on one of pingora's many ways out.
         drop(reused);

@@ -22,10 +22,9 @@ use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::socket::Socket;
 use flight::{Dialect, Flight, Pace, Plan, Presence, Reply, Story, Underscores, Upgrade};
-use forward::{Forwarder, Landed};
+use forward::{Forwarder, Landed, Message};
 use http::HeaderValue;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use strict::{BodyLength, Head, MAX_FIELDS, Version};
@@ -44,10 +43,7 @@ pub struct PingoraLane {
 struct Ready {
     plan: Plan,
     backend: Arc<Backend>,
-    head: usize,
-    target: Range<usize>,
-    body: BodyLength,
-    then: Then,
+    message: Message,
 }
 
 impl PingoraLane {
@@ -73,14 +69,11 @@ impl PingoraLane {
             exchange.end(End::Complete);
             return None;
         };
-        if self.shared.is_draining() {
-            self.forwarder.drain();
-        }
-        let before = received.len().min(ready.head) as u64;
+        let before = received.len().min(ready.message.head) as u64;
+        let then = ready.message.then;
         let flight = Flight::new(ready.plan, ready.backend, self.shared.clock);
         flight.hold(exchange.take_places());
-        let landed =
-            self.forwarder.forward(socket, received, ready.head, ready.target, ready.body, &flight).await;
+        let landed = self.forwarder.forward(socket, received, ready.message, &flight).await;
         // Whatever is answered now is short.
         flight.release();
         let story = flight.take_story();
@@ -93,7 +86,7 @@ impl PingoraLane {
             Some(landed) => {
                 exchange.outcome.bytes_in = landed.returned.bytes_in;
                 exchange.outcome.bytes_out = landed.returned.bytes_out;
-                self.land(landed, &story, ready.then, exchange).await
+                self.land(landed, &story, then, exchange).await
             }
             None => {
                 exchange.outcome.bytes_in = before;
@@ -117,13 +110,15 @@ impl PingoraLane {
         Some(Ready {
             plan: self.plan(&head, received.len(), (info, tls), exchange, &snapshot.settings)?,
             backend: exchange.ticket()?.backend().clone(),
-            head: head.len,
-            target: head.target_span.clone(),
-            body: head.body,
-            then: match head.version {
-                _ if !head.persistent => Then::Close,
-                Version::Http10 => Then::KeepHttp10,
-                Version::Http11 => Then::Keep,
+            message: Message {
+                head: head.len,
+                target: head.target_span.clone(),
+                body: head.body,
+                then: match head.version {
+                    _ if !head.persistent || self.shared.is_last(info) => Then::Close,
+                    Version::Http10 => Then::KeepHttp10,
+                    Version::Http11 => Then::Keep,
+                },
             },
         })
     }

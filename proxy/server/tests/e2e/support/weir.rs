@@ -41,8 +41,12 @@ impl Weir {
         let mut command = Self::command(folder.path());
         if !flags.contains(&"--configmap") {
             // Tests ask as fast as they can, and all from one address.
-            let open =
-                settings(&[("client-sockets", "0"), ("client-socket-rate", "0"), ("socket-rate", "0")]);
+            let open = settings(&[
+                ("client-sockets", "0"),
+                ("client-socket-rate", "0"),
+                ("socket-rate", "0"),
+                ("keep-alive-requests", "1000000000"),
+            ]);
             std::fs::write(folder.path().join("settings.yaml"), open).unwrap();
             command.args(WITH_SETTINGS);
         }

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::deadline;
 use crate::lane::pingora::flight::*;
-use crate::lane::pingora::forward::Forwarder;
+use crate::lane::pingora::forward::{Forwarder, Message};
 use crate::lane::pingora::strict::{self, BodyLength, Head, Version};
 use crate::lane::wire::Persistence;
 use crate::respond::Then;
@@ -115,7 +115,8 @@ async fn serve(
                 head.persistent,
             )
         };
-        let landed = forwarder.forward(socket, received, len, target, body, &flight).await.unwrap();
+        let message = Message { head: len, target, body, then: Then::Keep };
+        let landed = forwarder.forward(socket, received, message, &flight).await.unwrap();
         let story = flight.take_story();
         let reply = match story.reply {
             None => None,
