@@ -8,6 +8,7 @@ mod accounts;
 mod keys;
 mod limits;
 mod order;
+mod origin_tls;
 mod reload;
 mod routes;
 mod tls;

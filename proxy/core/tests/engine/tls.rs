@@ -1,11 +1,11 @@
 //! Certificates, redirects, and what clients and origins have to show.
 
-use crate::support::{Request, backend, declare, engine, get, host, ingress, path, with};
+use crate::support::{Request, declare, engine, get, host, ingress, path, with};
 use std::sync::Arc;
 use weir_core::declaration::{Declaration, Ingress, PathKind, TlsSection};
 use weir_core::facts::Scheme;
 use weir_core::finding::ObjectRef;
-use weir_core::policy::{Policy, Profile, Protocol, Settings, SubjectPattern, TrustMode};
+use weir_core::policy::{Policy, Profile, Settings, SubjectPattern, TrustMode};
 use weir_core::tls::{
     Alpn, ClientTls, Content, Fingerprint, KeyKind, KeyPair, Known, PeerCertificate, SecretContent,
     SecretKey, SecretName, TlsVersion, TlsVersions, TrustAnchors, Verified, VerifyClient, VerifyFailure,
@@ -14,11 +14,11 @@ use weir_core::verdict::Reason;
 use weir_core::{Engine, Facts, Verdict};
 use weir_limits::Instant;
 
-fn name(name: &str) -> SecretName {
+pub(crate) fn name(name: &str) -> SecretName {
     SecretName::new("shop", name)
 }
 
-fn pair(mark: u8, names: &[&str]) -> Content<KeyPair> {
+pub(crate) fn pair(mark: u8, names: &[&str]) -> Content<KeyPair> {
     Content::Good(Arc::new(KeyPair {
         source: ObjectRef::new("Secret", "shop", "tls"),
         chain: vec![vec![mark]],
@@ -29,7 +29,7 @@ fn pair(mark: u8, names: &[&str]) -> Content<KeyPair> {
     }))
 }
 
-fn anchors(mark: u8) -> Content<TrustAnchors> {
+pub(crate) fn anchors(mark: u8) -> Content<TrustAnchors> {
     Content::Good(Arc::new(TrustAnchors {
         source: ObjectRef::new("Secret", "shop", "ca"),
         roots: vec![vec![mark]],
@@ -42,7 +42,7 @@ fn section(hosts: &[&str], secret: Option<&str>) -> TlsSection {
     TlsSection { hosts: hosts.iter().map(|host| (*host).to_owned()).collect(), secret: secret.map(name) }
 }
 
-fn with_secrets<const N: usize>(
+pub(crate) fn with_secrets<const N: usize>(
     mut declaration: Declaration,
     secrets: [(&str, SecretContent); N],
 ) -> Declaration {
@@ -50,11 +50,11 @@ fn with_secrets<const N: usize>(
     declaration
 }
 
-fn certificate(pair: Content<KeyPair>) -> SecretContent {
+pub(crate) fn certificate(pair: Content<KeyPair>) -> SecretContent {
     SecretContent { pair, ..SecretContent::default() }
 }
 
-fn authorities(anchors: Content<TrustAnchors>) -> SecretContent {
+pub(crate) fn authorities(anchors: Content<TrustAnchors>) -> SecretContent {
     SecretContent { anchors, ..SecretContent::default() }
 }
 
@@ -67,12 +67,12 @@ fn shown(engine: &Engine, sni: &str) -> Option<u8> {
     engine.snapshot().tls().lookup(Some(sni)).tls.pair.as_ref().map(|pair| pair.chain[0][0])
 }
 
-fn codes(engine: &Engine) -> Vec<(String, &'static str)> {
+pub(crate) fn codes(engine: &Engine) -> Vec<(String, &'static str)> {
     engine.snapshot().findings.iter().map(|finding| (finding.field.clone(), finding.code)).collect()
 }
 
 /// Status, reason and location of a request; `None` if it passes.
-fn answer(engine: &Engine, facts: &Facts<'_>) -> Option<(u16, Reason, Option<String>)> {
+pub(crate) fn answer(engine: &Engine, facts: &Facts<'_>) -> Option<(u16, Reason, Option<String>)> {
     match engine.admit(Instant::START, facts) {
         Verdict::Forward(_) => None,
         Verdict::Refuse(refusal) => Some((refusal.status, refusal.reason, refusal.location)),
@@ -516,95 +516,4 @@ fn an_object_whose_check_is_outvoted_is_shut() {
         assert_eq!((ask("/"), ask("/younger")), (None, expected));
         assert_eq!(codes(&engine).len(), 1);
     }
-}
-
-// Origins.
-
-fn origin(change: impl FnOnce(&mut Policy)) -> Ingress {
-    with("web", |policy| {
-        policy.origin.protocol = Protocol::Https;
-        change(policy);
-    })
-}
-
-#[test]
-fn an_origin_is_verified_with_what_the_secret_holds() {
-    let engine = engine(with_secrets(
-        declare([origin(|policy| {
-            policy.origin.tls.secret = Some(name("origin"));
-            policy.origin.tls.verify = true;
-            policy.origin.tls.depth = 3;
-        })]),
-        [("origin", SecretContent { pair: pair(1, &["client"]), anchors: anchors(2) })],
-    ));
-    let ticket = get("/").pass(&engine, Instant::START);
-    let tls = ticket.location().unwrap().origin_tls().unwrap().clone();
-    assert_eq!(tls.name, "web.shop.svc");
-    assert_eq!(tls.pair.as_ref().unwrap().chain[0], [1]);
-    let verify = tls.verify.as_ref().unwrap();
-    assert_eq!((verify.anchors.roots[0].as_slice(), verify.depth), ([2].as_slice(), 3));
-    assert_eq!(codes(&engine), []);
-}
-
-#[test]
-fn an_origin_that_cannot_be_verified_is_not_asked() {
-    let verify: fn(&mut Policy) = |policy| policy.origin.tls.verify = true;
-    let secret: fn(&mut Policy) = |policy| policy.origin.tls.secret = Some(name("origin"));
-    let both: fn(&mut Policy) = |policy| {
-        policy.origin.tls.secret = Some(name("origin"));
-        policy.origin.tls.verify = true;
-    };
-    let foreign: fn(&mut Policy) =
-        |policy| policy.origin.tls.secret = Some(SecretName::new("bank", "origin"));
-    let good = SecretContent { pair: pair(1, &["client"]), anchors: anchors(2) };
-    type Case = (&'static str, fn(&mut Policy), Option<SecretContent>);
-    let cases: [Case; 8] = [
-        ("no secret is named", verify, None),
-        ("the secret is missing", secret, None),
-        ("the secret is of another namespace", foreign, Some(good)),
-        ("the secret holds no authorities", both, Some(certificate(pair(1, &["client"])))),
-        ("the secret holds nothing", secret, Some(SecretContent::default())),
-        (
-            "the certificate is broken",
-            secret,
-            Some(SecretContent { pair: Content::Broken, anchors: anchors(1) }),
-        ),
-        ("the authorities are broken", both, Some(authorities(Content::Broken))),
-        (
-            "they are broken and not needed",
-            secret,
-            Some(SecretContent { pair: pair(1, &[]), anchors: Content::Broken }),
-        ),
-    ];
-    for (what, change, content) in cases {
-        for profile in [Profile::Weir, Profile::IngressNginx] {
-            let mut declaration = declare([origin(change)]);
-            declaration.settings = Settings::of(profile);
-            declaration.secrets.extend(content.clone().map(|content| (name("origin"), content)));
-            let engine = engine(declaration);
-            assert_eq!(get("/").reason(&engine), (503, Reason::BrokenPolicy), "{what}");
-            let codes: Vec<_> = codes(&engine).into_iter().map(|(_, code)| code).collect();
-            assert_eq!(codes, ["no-origin-tls"], "{what}");
-        }
-    }
-}
-
-#[test]
-fn a_verification_of_what_is_not_encrypted_is_refused_or_told() {
-    for (profile, passes) in [(Profile::Weir, false), (Profile::IngressNginx, true)] {
-        let mut declaration = declare([with("web", |policy| policy.origin.tls.verify = true)]);
-        declaration.settings = Settings::of(profile);
-        let engine = engine(declaration);
-        assert_eq!(answer(&engine, &get("/").facts()).is_none(), passes);
-        assert_eq!(codes(&engine).len(), 1);
-    }
-}
-
-#[test]
-fn without_verification_any_certificate_will_do() {
-    let engine = engine(declare([origin(|policy| policy.origin.tls.name = Some("api.example".to_owned()))]));
-    let ticket = get("/").pass(&engine, Instant::START);
-    let tls = ticket.location().unwrap().origin_tls().unwrap();
-    assert_eq!((tls.name.as_str(), tls.verify.is_none()), ("api.example", true));
-    assert_eq!(ticket.backend().name, backend());
 }
