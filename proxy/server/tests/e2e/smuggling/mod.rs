@@ -3,8 +3,10 @@
 //! Each [shape](shapes) goes through each lane to a strict origin (nginx) and to lax ones ([`lax::Taste`]), with a tracer
 //! behind it on the same connection. Afterwards the requests that the origin saw must be those that weir admitted and
 //! logged, in their order, and every answer that the client got must be the answer to the request whose turn it was.
+//! `mutations` does the same with damaged shapes, from a seed.
 
 mod lax;
+mod mutations;
 mod shapes;
 mod targets;
 
@@ -269,6 +271,14 @@ impl Lax {
         // Nothing of what came before a tracer is in it.
         assert!(tracers.windows(2).all(|two| two[0] == two[1]), "{tracers:?}");
         requests
+    }
+
+    /// The same, when anything may look like a tracer.
+    fn requests_of_anybody(&self) -> Vec<Name> {
+        let name = |seen: &lax::Seen| {
+            (seen.method.clone(), encoded(seen.target.split('?').next().unwrap_or_default()))
+        };
+        self.seen().iter().map(name).collect()
     }
 }
 
