@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod early_refusals;
 mod edge;
 mod endings;
 mod forwarding;
@@ -20,6 +21,7 @@ mod operators;
 mod origins;
 mod real_peers;
 mod reload;
+mod responses;
 mod scale;
 mod slow_clients;
 mod smuggling;

@@ -219,6 +219,7 @@ impl Attempt<'_> {
         }
         self.conn.deadline.set(self.origin.read_timeout);
         let mut cell: Option<Buffer> = None;
+        let mut interim = 0;
         loop {
             let read = poll_fn(|cx| match conn::poll_read_into(&mut tcp, &mut cell, cx) {
                 Poll::Ready(read) => Poll::Ready(read.map_err(|_| None)),
@@ -239,23 +240,21 @@ impl Attempt<'_> {
             }
             while let Some(buffer) = cell.as_mut() {
                 match read_response(buffer.data(), self.method) {
-                    ResponseReading::Complete(head) if head.is_interim() => {
+                    ResponseReading::Complete(head) if head.is_interim() && interim < MOST_INTERIM => {
+                        interim += 1;
                         self.pass_interim(buffer, &head).await?;
                         if buffer.is_empty() {
                             cell.take().into_iter().for_each(buffers::give);
                         }
                     }
-                    ResponseReading::Complete(head) => {
+                    ResponseReading::Complete(head) if !head.is_interim() => {
                         return match cell.take() {
                             Some(buffer) => Ok((tcp, buffer, head)),
                             None => Err(reset(true)),
                         };
                     }
                     ResponseReading::Partial => break,
-                    ResponseReading::Bad(_) => {
-                        let result = UpstreamResult::InvalidResponse;
-                        return Err(Stale::Broken(Broken::Origin { result, sent: true }));
-                    }
+                    ResponseReading::Complete(_) | ResponseReading::Bad(_) => return Err(invalid()),
                 }
             }
         }
@@ -263,8 +262,6 @@ impl Attempt<'_> {
 
     /// Sends a 1xx head on to the client and drops it from the buffer.
     async fn pass_interim(&mut self, buffer: &mut Buffer, head: &ResponseHead) -> Result<(), Stale> {
-        let invalid =
-            || Stale::Broken(Broken::Origin { result: UpstreamResult::InvalidResponse, sent: true });
         let len = head.edits().apply(buffer, &[]).map_err(|_| invalid())?;
         let bytes = buffer.data().get(..len).ok_or_else(invalid)?;
         let stall = self.shared.timeouts().write;
@@ -286,6 +283,10 @@ enum Stale {
     Broken(Broken),
 }
 
+fn invalid() -> Stale {
+    Stale::Broken(Broken::Origin { result: UpstreamResult::InvalidResponse, sent: true })
+}
+
 /// Waits for the client to go away or the deadline to pass, and takes in what it sends meanwhile: the beginning of its
 /// next request. Never [`Stop::Fail`].
 pub(super) fn watch_client(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Stop> {
@@ -299,3 +300,6 @@ pub(super) fn watch_client(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Stop> 
     }
     if conn.deadline.passed(cx) { Poll::Ready(Stop::Late) } else { Poll::Pending }
 }
+
+/// Interim responses before the final one. More than that is no progress report.
+pub(crate) const MOST_INTERIM: usize = 32;

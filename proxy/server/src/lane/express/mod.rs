@@ -15,6 +15,7 @@ use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use attempt::Failure;
+pub(crate) use attempt::MOST_INTERIM;
 use std::sync::Arc;
 use weir_core::account::End;
 use weir_core::facts::Headers;

@@ -1,7 +1,8 @@
 //! What changes in a message on its way through: fields of one hop are dropped, what we know is added.
 
 use super::flight::{Dialect, Plan, Underscores, Upgrade};
-use crate::lane::wire::{FieldKind, Persistence, kind_of};
+use crate::lane::grammar::decimal;
+use crate::lane::wire::{CAP, FieldKind, MAX_RESPONSE_FIELDS, Persistence, kind_of};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -108,12 +109,15 @@ pub(crate) fn edit_response(response: &mut ResponseHeader, plan: &Plan) -> Resul
         response.remove_header(&header::TRANSFER_ENCODING);
     }
     if let Some(length) = response.headers.get(header::CONTENT_LENGTH).cloned()
-        && (response.headers.get_all(header::CONTENT_LENGTH).iter().count() > 1
-            || length.as_bytes().contains(&b','))
+        && response.headers.get_all(header::CONTENT_LENGTH).iter().count() > 1
     {
         // Pingora has checked that all of them are the same.
-        let first = length.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default();
-        response.insert_header(header::CONTENT_LENGTH, first.trim_ascii())?;
+        response.insert_header(header::CONTENT_LENGTH, length)?;
+    }
+    if response.status == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6 and RFC 9112 section 6.1.
+        response.remove_header(&header::CONTENT_LENGTH);
+        response.remove_header(&header::TRANSFER_ENCODING);
     }
     for (name, value) in &plan.response_fields {
         response.insert_header(*name, value.clone())?;
@@ -121,8 +125,18 @@ pub(crate) fn edit_response(response: &mut ResponseHeader, plan: &Plan) -> Resul
     Ok(())
 }
 
-/// Whether the end of the response body is said in a way that every client reads alike.
-pub(crate) fn has_plain_framing(response: &ResponseHeader) -> bool {
+/// Whether a response head is one that the express lane would pass on, as far as can be told from what pingora made of
+/// it: within the same bounds, and with an end that every client reads alike.
+pub(crate) fn is_sound(response: &ResponseHeader) -> bool {
+    let line =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    response.headers.len() <= MAX_RESPONSE_FIELDS
+        && response.headers.iter().map(line).sum::<usize>() <= CAP
+        && response.headers.get_all(header::CONTENT_LENGTH).iter().all(|v| decimal(v.as_bytes()).is_some())
+        && has_plain_framing(response)
+}
+
+fn has_plain_framing(response: &ResponseHeader) -> bool {
     let mut codings = response.headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next().map(HeaderValue::as_bytes), codings.next()) {
         (None, None) => true,

@@ -3,8 +3,9 @@
 //! Nothing is decided here that the core could decide, and nothing is written to the client that does not come from
 //! the origin: what fails is noted in the [`Flight`] and answered when the connection is back.
 
-use super::edit::{edit_request, edit_response, has_plain_framing};
+use super::edit::{edit_request, edit_response, is_sound};
 use super::flight::{Dialect, Fault, Flight, Plan, Presence, Reply, Story, Upgrade};
+use crate::lane::express::MOST_INTERIM;
 use crate::lane::wire::Persistence;
 use crate::respond::GatewayError;
 use async_trait::async_trait;
@@ -38,6 +39,7 @@ pub(crate) struct Way {
     next: Option<Pick>, // decided when a try failed
     tried: Vec<SocketAddr>,
     stale: u32,
+    interim: usize,
     body: u64, // bytes of the request body in this try
     sent: Option<Instant>,
 }
@@ -88,6 +90,7 @@ impl ProxyHttp for Gate {
         }
         let began = *way.began.get_or_insert_with(Instant::now);
         way.body = 0;
+        way.interim = 0;
         way.sent = None;
         let peer = peer(&flight.plan, choice.address, began);
         way.choice = Some(choice);
@@ -140,6 +143,11 @@ impl ProxyHttp for Gate {
         let flight = way.flight()?;
         let status = response.status.as_u16();
         if response.status.is_informational() && status != 101 {
+            way.interim += 1;
+            if way.interim > MOST_INTERIM {
+                way.hear(UpstreamResult::InvalidResponse, 0);
+                return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+            }
             if status == 100 {
                 flight.go_on();
             }
@@ -147,7 +155,7 @@ impl ProxyHttp for Gate {
         }
         way.hear(UpstreamResult::Respond, status);
         // Pingora compares what was offered with what was asked for, and finds two times nothing in order.
-        if !has_plain_framing(response) || (status == 101 && flight.plan.upgrade == Upgrade::Drop) {
+        if !is_sound(response) || (status == 101 && flight.plan.upgrade == Upgrade::Drop) {
             way.hear(UpstreamResult::InvalidResponse, status);
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
