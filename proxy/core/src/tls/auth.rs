@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct ClientAuth {
     /// Who signs certificates of clients, and what they have revoked.
     pub anchors: Arc<TrustAnchors>,
-    /// Most certificates between the client's and the root's, plus one, as OpenSSL counts: 1 is a client certificate
+    /// Most certificates between the client's and the root's, as OpenSSL and so nginx count: 0 is a client certificate
     /// that a root has signed itself.
     pub depth: u8,
     /// What is let through without a valid certificate.

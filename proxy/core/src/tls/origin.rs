@@ -38,7 +38,7 @@ impl OriginTls {
 pub struct OriginVerify {
     /// Who signs certificates of origins, and what they have revoked.
     pub anchors: Arc<TrustAnchors>,
-    /// Most certificates in the chain above the origin's own, as OpenSSL counts.
+    /// Most certificates between the origin's own and the root's, as OpenSSL counts.
     pub depth: u8,
 }
 
