@@ -175,6 +175,17 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
         exchange.outcome.bytes_in = head.head as u64;
         return refuse(conn, exchange, head.head, head.content_length, then, shared).await;
     }
+    if exchange.route().is_some_and(|(_, policy)| !express::serves(&policy.origin, conn.info.scheme)) {
+        exchange.change_lane(Lane::Pingora);
+        let mut received = conn.take_input();
+        return match receive(&mut conn, &mut received, head.total(), shared).await {
+            Ok(()) => to_pingora(conn, received, exchange, worker).await,
+            Err(stop) => {
+                late_body(conn, exchange, stop, shared).await;
+                None
+            }
+        };
+    }
     match express::serve(&mut conn, head, exchange, shared).await {
         After::Next => Some(conn),
         After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => {
@@ -225,14 +236,7 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
             match receive(&mut conn, &mut received, total, shared).await {
                 Ok(()) => to_pingora(conn, received, exchange, worker).await,
                 Err(stop) => {
-                    if stop == Stop::Late {
-                        let mut text = buffers::take_text();
-                        exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
-                        let _ = conn.write_all(&text, shared.timeouts().write).await;
-                        buffers::give_text(text);
-                        linger::close(conn.socket);
-                    }
-                    exchange.end(End::ClientAbort);
+                    late_body(conn, exchange, stop, shared).await;
                     None
                 }
             }
@@ -265,6 +269,18 @@ async fn receive(conn: &mut Conn, received: &mut Vec<u8>, total: usize, shared: 
         conn.consume(conn.data().len());
     }
     Ok(())
+}
+
+/// Ends a request whose body did not come.
+async fn late_body(mut conn: Conn, mut exchange: Box<Exchange>, stop: Stop, shared: &Shared) {
+    if stop == Stop::Late {
+        let mut text = buffers::take_text();
+        exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
+        let _ = conn.write_all(&text, shared.timeouts().write).await;
+        buffers::give_text(text);
+        linger::close(conn.socket);
+    }
+    exchange.end(End::ClientAbort);
 }
 
 async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Box<Exchange>, worker: &Worker) -> Option<Conn> {

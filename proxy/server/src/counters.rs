@@ -9,6 +9,7 @@ use crate::lane::grammar::Malformed;
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
 use crate::tls::Failure;
+use crate::upstream::tls::OriginTlsFailure;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -20,6 +21,7 @@ pub struct Counters {
     accepts_failed: AtomicU64,
     handshakes: AtomicU64,
     handshake_failures: [AtomicU64; Failure::ALL.len()],
+    origin_tls_failures: [AtomicU64; OriginTlsFailure::ALL.len()],
     lanes: [AtomicU64; Lane::ALL.len()],
     declined: [AtomicU64; Why::ALL.len()],
     malformed: [AtomicU64; Malformed::ALL.len()],
@@ -37,6 +39,7 @@ impl Counters {
             accepts_failed: AtomicU64::new(0),
             handshakes: AtomicU64::new(0),
             handshake_failures: zeros(),
+            origin_tls_failures: zeros(),
             lanes: zeros(),
             declined: zeros(),
             malformed: zeros(),
@@ -67,6 +70,11 @@ impl Counters {
             None => add(&self.handshakes, 1),
             Some(failure) => at(&self.handshake_failures, failure as usize),
         }
+    }
+
+    /// A connection to an origin over TLS was not made.
+    pub fn origin_tls_failed(&self, failure: OriginTlsFailure) {
+        at(&self.origin_tls_failures, failure as usize);
     }
 
     /// A request ended that was served by this lane.
@@ -107,6 +115,7 @@ impl Counters {
             accepts_failed: load(&self.accepts_failed),
             handshakes: load(&self.handshakes),
             handshake_failures: pairs(&Failure::ALL, &self.handshake_failures),
+            origin_tls_failures: pairs(&OriginTlsFailure::ALL, &self.origin_tls_failures),
             lanes: pairs(&Lane::ALL, &self.lanes),
             declined: pairs(&Why::ALL, &self.declined),
             malformed: pairs(&Malformed::ALL, &self.malformed),
@@ -136,6 +145,8 @@ pub struct Reading {
     pub handshakes: u64,
     /// TLS handshakes that did not, by reason.
     pub handshake_failures: Vec<(Failure, u64)>,
+    /// Connections to origins over TLS that were not made, by reason.
+    pub origin_tls_failures: Vec<(OriginTlsFailure, u64)>,
     /// Requests by lane.
     pub lanes: Vec<(Lane, u64)>,
     /// Requests that the express lane left to the other, by reason.
@@ -185,8 +196,10 @@ mod tests {
         Why::ALL.iter().for_each(|why| counters.declined(*why));
         Malformed::ALL.iter().for_each(|fault| counters.malformed(*fault));
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
+        OriginTlsFailure::ALL.iter().for_each(|failure| counters.origin_tls_failed(*failure));
         Failure::ALL.iter().for_each(|failure| counters.handshake(Some(*failure)));
         let once = counters.read();
+        assert!(once.origin_tls_failures.iter().all(|(_, count)| *count == 1));
         assert!(once.handshake_failures.iter().all(|(_, count)| *count == 1) && once.handshakes == 0);
         assert!(once.lanes.iter().all(|(_, count)| *count == 1));
         assert!(once.shed.iter().all(|(_, count)| *count == 1));

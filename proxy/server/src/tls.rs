@@ -1,4 +1,4 @@
-//! TLS towards clients, with rustls and ring.
+//! TLS towards clients, with rustls and ring; towards origins it is [`upstream::tls`](crate::upstream::tls).
 //!
 //! A connection goes through the modules in this order: [`budget`] says whether there may be a handshake now;
 //! [`handshake`] reads the ClientHello under a deadline and asks [`config`] what its name is served with; [`client`]
@@ -16,9 +16,11 @@ mod self_signed;
 
 pub use failure::Failure;
 
+use crate::upstream::tls::OriginConnectors;
 use budget::Budget;
 use config::Configs;
 use std::fmt;
+use std::sync::Arc;
 
 /// What all workers share of TLS: one of it per process.
 pub struct Tls {
@@ -26,6 +28,8 @@ pub struct Tls {
     pub configs: Configs,
     /// How many handshakes there may be.
     pub budget: Budget,
+    /// How TLS is spoken to origins.
+    pub origins: Arc<OriginConnectors>,
 }
 
 /// Why TLS cannot be served at all.
@@ -47,7 +51,7 @@ impl Tls {
     pub fn start() -> Result<Self, TlsError> {
         let fallback = self_signed::identity().map_err(TlsError::SelfSigned)?;
         let configs = Configs::new(fallback).map_err(TlsError::Config)?;
-        Ok(Self { configs, budget: Budget::new() })
+        Ok(Self { configs, budget: Budget::new(), origins: Arc::default() })
     }
 }
 

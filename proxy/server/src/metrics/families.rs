@@ -252,6 +252,18 @@ pub static FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "weir_origin_tls_failures_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Connections to origins over TLS that were not made: certificate (not believed, or for another name), \
+               alert (the origin refused), protocol (no HTTP/2) or handshake.",
+        collect: |view, samples| {
+            for (reason, count) in &view.process.origin_tls_failures {
+                samples.push(&[reason.as_str()], number(*count));
+            }
+        },
+    },
+    Family {
         name: "weir_certificate_not_after_seconds",
         kind: Kind::Gauge,
         labels: &["namespace", "secret"],

@@ -22,7 +22,6 @@ use weir_core::tls::{ClientAuth, ClientAuthId, ClientTls, PeerCertificate, Verif
 /// Who signs certificates of clients, and what they have revoked.
 pub struct Authorities {
     verifier: Arc<dyn ClientCertVerifier>,
-    roots: Vec<Vec<u8>>,
     depth: usize,
 }
 
@@ -41,7 +40,7 @@ impl Authorities {
             .enforce_revocation_expiration()
             .build()
             .map_err(|error| Error::General(error.to_string()))?;
-        Ok(Self { verifier, roots: auth.roots().to_vec(), depth: usize::from(auth.depth) })
+        Ok(Self { verifier, depth: usize::from(auth.depth) })
     }
 
     /// What comes of a certificate and the chain that was sent with it.
@@ -53,12 +52,12 @@ impl Authorities {
         }
         // How long the chain is that was found is not told, but no chain is longer than what it may be made of. So a
         // client whose chain is out of order may be refused, and none is let in that should not be.
-        let (allowed, more) = above.split_at(above.len().min(self.depth.saturating_sub(1)));
-        let fits = match self.depth {
-            0 => self.roots.iter().any(|root| root.as_slice() == leaf.as_ref()),
-            _ => more.is_empty() || verify(allowed).is_ok(),
-        };
-        if fits { Verified::Pass } else { Verified::Fail(VerifyFailure::TooDeep) }
+        match above.split_at_checked(self.depth) {
+            Some((allowed, more)) if !more.is_empty() && verify(allowed).is_err() => {
+                Verified::Fail(VerifyFailure::TooDeep)
+            }
+            _ => Verified::Pass,
+        }
     }
 }
 

@@ -2,3 +2,4 @@
 
 pub mod pool;
 pub mod resolve;
+pub mod tls;

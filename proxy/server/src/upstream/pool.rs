@@ -52,11 +52,13 @@ pub fn sweep() {
         });
         pool.count = pool.idle.values().map(Vec::len).sum();
     });
+    super::tls::sweep();
 }
 
 /// Closes all idle connections of this worker.
 pub fn clear() {
     POOL.with_borrow_mut(|pool| *pool = Pool::default());
+    super::tls::clear();
 }
 
 fn is_quiet(stream: &TcpStream) -> bool {

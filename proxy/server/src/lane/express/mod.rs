@@ -18,8 +18,8 @@ use attempt::Failure;
 pub(crate) use attempt::MOST_INTERIM;
 use std::sync::Arc;
 use weir_core::account::End;
-use weir_core::facts::Headers;
-use weir_core::policy::{Settings, TrustMode};
+use weir_core::facts::{Headers, Scheme};
+use weir_core::policy::{Origin, Settings, TrustMode};
 use weir_limits::Instant;
 
 /// What becomes of the connection after a request.
@@ -50,6 +50,11 @@ impl Headers for WireHeaders<'_> {
             self.head.values(self.data, name).for_each(visit);
         }
     }
+}
+
+/// Whether the lane can speak to such an origin: in the clear and with HTTP/1.1 alone.
+pub fn serves(origin: &Origin, scheme: Scheme) -> bool {
+    !origin.protocol.encrypts(scheme) && !origin.protocol.is_h2()
 }
 
 /// Forwards an admitted request whose head is at the front of `conn.input`, and its response back.

@@ -7,6 +7,7 @@ use super::stream::Returned;
 use crate::clock::Clock;
 use crate::lane::wire::Persistence;
 use crate::respond::GatewayError;
+use crate::upstream::tls::Dial;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -45,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) body_limit: Option<(u64, Mode)>,
     /// How the origin is spoken to.
     pub(crate) origin: Origin,
+    /// Connects to it over TLS; `None` without.
+    pub(crate) dial: Option<Arc<Dial>>,
     /// Fields that the origin is told.
     pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
     /// Whether header names with `_` pass.
@@ -196,6 +199,11 @@ impl Flight {
     /// Monotonic time, for endpoints.
     pub(crate) fn now(&self) -> weir_limits::Instant {
         self.clock.now()
+    }
+
+    /// Whether the connection to the origin, over TLS, had served other requests before.
+    pub(crate) fn has_reused(&self) -> bool {
+        self.plan.dial.as_ref().is_some_and(|dial| dial.has_reused())
     }
 
     /// The next endpoint, none of `tried`.

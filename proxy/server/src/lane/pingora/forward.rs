@@ -60,8 +60,8 @@ impl Forwarder {
             // A pool smaller than what is in flight closes and opens connections all the time.
             upstream_keepalive_pool_size: POOL,
             max_retries: MOST_TRIES,
-            // No origin is spoken to over TLS yet. Without this every worker would read the system's certificates
-            // twice, and one that is malformed would be a panic.
+            // Pingora's own TLS is never used. Without this every worker would read the system's certificates twice,
+            // and one that is malformed would be a panic.
             ca_file: Some(NO_CERTIFICATES.to_owned()),
             ..ServerConf::default()
         };

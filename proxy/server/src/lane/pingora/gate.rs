@@ -257,6 +257,7 @@ impl ProxyHttp for Gate {
         let result = result_of(&error);
         let responded =
             session.response_written().is_some_and(|response| !response.status.is_informational());
+        let reused = reused || way.flight().is_ok_and(|flight| flight.has_reused());
         let stale = reused && result == UpstreamResult::Reset && !way.was_heard();
         way.hear(result, 0);
         if responded || !way.may_repeat(session) {
@@ -353,6 +354,8 @@ impl Way {
 fn peer(plan: &Plan, address: SocketAddr, began: Instant) -> HttpPeer {
     let origin = &plan.origin;
     let mut peer = HttpPeer::new(address, false, String::new());
+    // Pingora looks for an idle connection by address and this number.
+    peer.group_key = plan.dial.as_ref().map_or(0, |dial| dial.number());
     if let Some(options) = peer.get_mut_peer_options() {
         let left = match origin.next.timeout {
             Duration::ZERO => origin.connect_timeout,
@@ -368,6 +371,10 @@ fn peer(plan: &Plan, address: SocketAddr, began: Instant) -> HttpPeer {
         });
         options.write_timeout = Some(origin.send_timeout);
         options.idle_timeout = Some(IDLE);
+        if let Some(dial) = plan.dial.clone() {
+            options.idle_timeout = Some(dial.idle_timeout(IDLE));
+            options.custom_l4 = Some(dial);
+        }
         // Upgrades are offered again with the protocol that was asked for; pingora knows of websockets only.
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     }

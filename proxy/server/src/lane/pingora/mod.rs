@@ -21,6 +21,7 @@ use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::socket::Socket;
+use crate::upstream::tls::{Dial, Speaks};
 use flight::{Dialect, Flight, Pace, Plan, Presence, Reply, Story, Underscores, Upgrade};
 use forward::{Forwarder, Landed, Message};
 use http::HeaderValue;
@@ -30,7 +31,9 @@ use std::time::Duration;
 use strict::{BodyLength, Head, MAX_FIELDS, Version};
 use weir_core::account::End;
 use weir_core::backend::Backend;
+use weir_core::facts::Scheme;
 use weir_core::policy::{BodyLimit, Settings};
+use weir_core::ticket::Ticket;
 use weir_core::tls::ClientTls;
 
 /// The way for requests that the express lane does not take. One per worker.
@@ -77,6 +80,9 @@ impl PingoraLane {
         // Whatever is answered now is short.
         flight.release();
         let story = flight.take_story();
+        if story.end == End::Complete {
+            flight.plan.dial.iter().for_each(|dial| dial.keep());
+        }
         if story.over_observed_limit {
             exchange.observe_body();
         }
@@ -172,6 +178,7 @@ impl PingoraLane {
                 _ => None,
             },
             origin: ticket.policy().origin.clone(),
+            dial: dial(&self.shared, ticket, info.scheme)?,
             fields,
             underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
             response_fields,
@@ -218,6 +225,22 @@ fn origin_persistence(head: &Head<'_, '_>) -> Persistence {
         _ if head.expects_continue || grammar::may_ignore_content(head.method) => Persistence::Close,
         _ => Persistence::KeepAlive,
     }
+}
+
+/// How the request's origin is connected to over TLS, which is `None` without. Nothing at all where TLS is asked for and
+/// cannot be had: such a request must not go anywhere.
+#[allow(
+    clippy::option_option,
+    reason = "the inner one is a kind of connection, the outer one whether there is any"
+)]
+fn dial(shared: &Shared, ticket: &Ticket, scheme: Scheme) -> Option<Option<Arc<Dial>>> {
+    let protocol = ticket.policy().origin.protocol;
+    if !protocol.encrypts(scheme) {
+        return Some(None);
+    }
+    let speaks = if protocol.is_h2() { Speaks::Http2 } else { Speaks::Http1 };
+    let policy = ticket.location()?.origin_tls()?;
+    shared.tls.origins.of(policy, speaks, &shared.counters).ok().map(|connector| Some(Dial::new(connector)))
 }
 
 impl fmt::Debug for PingoraLane {

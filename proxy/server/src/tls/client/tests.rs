@@ -104,17 +104,17 @@ fn a_chain_is_no_longer_than_allowed() {
     let three = [leaf(&low, |_| ()), low.1.clone(), middle.1.clone()];
     let deep = Verified::Fail(VerifyFailure::TooDeep);
     for (depth, expected) in [
-        (0, [deep, deep, deep]),
-        (1, [Verified::Pass, deep, deep]),
-        (2, [Verified::Pass, Verified::Pass, deep]),
-        (3, [Verified::Pass; 3]),
+        // As nginx 1.22 with the same chains and `ssl_verify_depth`.
+        (0, [Verified::Pass, deep, deep]),
+        (1, [Verified::Pass, Verified::Pass, deep]),
+        (2, [Verified::Pass; 3]),
     ] {
         let known = authorities(&[&ca], Vec::new(), depth);
         let seen = [&one[..], &two, &three].map(|chain| known.judge(chain, year(2025)));
         assert_eq!(seen, expected, "depth {depth}");
     }
     // A root that is sent along counts for nothing.
-    let known = authorities(&[&ca], Vec::new(), 2);
+    let known = authorities(&[&ca], Vec::new(), 1);
     assert_eq!(known.judge(&[two[0].clone(), two[1].clone(), ca.1.clone()], year(2025)), Verified::Pass);
 }
 

@@ -4,9 +4,11 @@
 pub mod cases;
 pub mod client;
 pub mod gate;
+pub mod inside;
 pub mod lane;
 pub mod origin;
 pub mod peers;
+pub mod pki;
 pub mod tls;
 pub mod weir;
 

@@ -1,5 +1,7 @@
 //! TLS as clients have it: certificates made for a test, and connections that check them or do not.
 
+use super::pki::Certificate;
+use rustls::SupportedProtocolVersion;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
@@ -16,6 +18,20 @@ pub fn trusting() -> Arc<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
     let builder = builder.unwrap().dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)));
     Arc::new(builder.with_no_client_auth())
+}
+
+/// As [`trusting`], with a certificate to show and these versions.
+pub fn showing(
+    certificate: Option<&Certificate>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions);
+    let builder = builder.unwrap().dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)));
+    Arc::new(match certificate {
+        None => builder.with_no_client_auth(),
+        Some(certificate) => builder.with_client_cert_resolver(certificate.resolver()),
+    })
 }
 
 /// A TLS connection over `stream`, with this name asked for.

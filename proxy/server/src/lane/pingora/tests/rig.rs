@@ -162,6 +162,7 @@ fn plan(head: &Head<'_, '_>, peer: SocketAddr, received: usize) -> Plan {
         presence: if whole { Presence::Whole } else { Presence::Part },
         body_limit: None,
         origin: OriginPolicy::default(),
+        dial: None,
         fields: vec![("X-Forwarded-For", b"192.0.2.1".to_vec())],
         underscores: Underscores::Drop,
         response_fields: Vec::new(),
