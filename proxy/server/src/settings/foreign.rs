@@ -60,7 +60,6 @@ pub(super) static FLAGS: &[Foreign] = &[
     ignore("certificate-authority"),
     ignore("apiserver-host"),
     ignore("default-server-port"),
-    ignore("default-ssl-certificate"),
     ignore("dynamic-configuration-retries"),
     ignore("election-id"),
     ignore("election-ttl"),

@@ -108,6 +108,8 @@ pub struct ObjectSettings {
     pub configmap: Option<ObjectName>,
     /// The Service for requests that no route takes.
     pub default_backend_service: Option<ObjectName>,
+    /// The Secret with the certificate for hosts without their own.
+    pub default_certificate: Option<ObjectName>,
     /// Addresses of backends, in place of what the objects say.
     pub backends: Vec<BackendOverride>,
 }
@@ -159,6 +161,7 @@ impl Settings {
         }
         options.watch_namespace.clone_from(&objects.watch_namespace);
         options.config_map.clone_from(&objects.configmap);
+        options.default_certificate.clone_from(&objects.default_certificate);
         options.default_backend.clone_from(&objects.default_backend_service);
         objects.backends.iter().cloned().for_each(|backend| options.add_backend(backend));
         options

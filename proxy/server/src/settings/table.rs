@@ -143,6 +143,17 @@ pub static ROWS: &[Row] = &[
         print: |_| String::new(),
     },
     Row {
+        name: "default-ssl-certificate",
+        placeholder: "NAMESPACE/NAME",
+        summary: "Secret with the certificate for hosts without their own. Without one a self-signed certificate is made \
+                  at start.",
+        good: "weir/certificate",
+        bad: "certificate",
+        arity: Arity::One,
+        set: |settings, text| object(text).map(|name| settings.objects.default_certificate = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
         name: "controller-class",
         placeholder: "NAME",
         summary: "`spec.controller` of IngressClasses that are ours. By default those of weir and, with manifests, of \

@@ -1,5 +1,6 @@
 //! TLS towards clients: openssl and curl as peers, and clients of our own where a test must see inside.
 
+use crate::support::pki::{Ca, Certificate};
 use crate::support::tls::{trusting, wrap};
 use crate::support::{Client, LANES, Origin, Reaction, Weir, ingress, installed, until};
 use std::io::{Read, Write};
@@ -216,5 +217,143 @@ fn large_bodies_come_whole_to_a_client_that_takes_its_time() {
         }
         assert!(got == body, "{lane:?}");
         assert_eq!(client.get("b.test", "/").status, 404, "{lane:?}");
+    }
+}
+
+/// A Secret, with its texts in PEM.
+fn secret(name: &str, data: &[(&str, String)]) -> String {
+    let lines = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let data: String = data.iter().map(|(key, text)| format!("  {key}: |\n{}", lines(text))).collect();
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: default\nstringData:\n{data}---\n"
+    )
+}
+
+fn tls_secret(name: &str, certificate: &Certificate) -> String {
+    secret(name, &[("tls.crt", certificate.chain_pem()), ("tls.key", certificate.key_pem())])
+}
+
+/// [`ingress`] with a certificate from the Secret `cert`.
+fn tls_ingress(host: &str, origin: SocketAddr, annotations: &[(&str, &str)]) -> String {
+    let tls = format!("spec:\n  tls:\n  - hosts: [{host}]\n    secretName: cert\n  rules:");
+    ingress("web", host, origin, annotations).replacen("spec:\n  rules:", &tls, 1)
+}
+
+fn shown(weir: &Weir, name: &str) -> Vec<u8> {
+    let mut client = Client::connect_tls(weir.https(), name, trusting());
+    client.get(name, "/");
+    client.tls().unwrap().peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn a_changed_secret_holds_from_the_next_handshake_on_and_a_broken_one_changes_nothing() {
+    let (ca, origin) = (Ca::new("ca"), origin());
+    let [first, second, default] = [["a.test"], ["a.test"], ["default.test"]].map(|names| ca.server(&names));
+    let manifests = tls_ingress("a.test", origin.address, &[]) + &tls_secret("default", &default);
+    let first_secret = tls_secret("cert", &first);
+    let weir = Weir::start_in(
+        &[("manifests.yaml", &manifests), ("secret.yaml", &first_secret)],
+        &[&HTTPS[..], &["--default-ssl-certificate", "default/default"]].concat(),
+    );
+    assert_eq!(shown(&weir, "a.test"), *first.chain[0]);
+    assert_eq!(shown(&weir, "b.test"), *default.chain[0]);
+    let mut open = Client::connect_tls(weir.https(), "a.test", trusting());
+    assert_eq!(open.get("a.test", "/").status, 200);
+
+    weir.apply_file("secret.yaml", &tls_secret("cert", &second));
+    assert_eq!(shown(&weir, "a.test"), *second.chain[0]);
+    assert_eq!(open.get("a.test", "/").status, 200, "the open connection goes on");
+
+    // The key of another certificate.
+    let broken = secret("cert", &[("tls.crt", first.chain_pem()), ("tls.key", second.key_pem())]);
+    weir.apply_file("secret.yaml", &broken);
+    assert_eq!(shown(&weir, "a.test"), *second.chain[0]);
+    let findings = weir.findings();
+    let said =
+        |code: &str| findings.iter().any(|finding| finding["code"] == code && finding["name"] == "cert");
+    assert!(said("invalid-secret") && said("last-good-secret"), "{findings:?}");
+    let told = format!("{}{}", serde_json::to_string(&findings).unwrap(), weir.stderr());
+    let key_line = second.key_pem().lines().nth(1).unwrap().to_owned();
+    assert!(!told.contains(&key_line), "a key is never shown");
+
+    weir.apply_file("secret.yaml", &first_secret);
+    assert_eq!(shown(&weir, "a.test"), *first.chain[0]);
+}
+
+#[test]
+fn the_end_of_certificates_is_measured_and_told() {
+    let (ca, origin) = (Ca::new("ca"), origin());
+    let ending = ca.server_until(&["a.test"], Duration::from_secs(2 * 86_400));
+    let manifests = tls_ingress("a.test", origin.address, &[]) + &tls_secret("cert", &ending);
+    let weir = Weir::start_with(&manifests, &HTTPS);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let series = "weir_certificate_not_after_seconds{namespace=\"default\",secret=\"cert\"}";
+    let left = weir.metric(series).unwrap() - now;
+    assert!((86_400.0..3.0 * 86_400.0).contains(&left), "{left}");
+    until("it is told", || weir.stderr().contains("a certificate ends within three days"));
+}
+
+#[test]
+fn curl_and_openssl_show_certificates() {
+    if !installed(&["curl", "openssl"]) {
+        return;
+    }
+    let (ca, other) = (Ca::new("ca"), Ca::new("other"));
+    let origin = Origin::start(|request| {
+        let told = |name| request.header(name).unwrap_or("-").to_owned();
+        Reaction::ok(format!(
+            "{} {} {}",
+            told("ssl-client-verify"),
+            told("ssl-client-subject-dn"),
+            told("ssl-client-cert")
+        ))
+    });
+    let annotations = [("auth-tls-secret", "default/ca"), ("auth-tls-pass-certificate-to-upstream", "true")];
+    let manifests = tls_ingress("a.test", origin.address, &annotations)
+        + &tls_secret("cert", &ca.server(&["a.test"]))
+        + &secret("ca", &[("ca.crt", ca.pem())]);
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let roots = write("ca.pem", ca.pem());
+    let shows = |name: &str, certificate: &Certificate| {
+        (
+            write(&format!("{name}.pem"), certificate.chain_pem()),
+            write(&format!("{name}.key"), certificate.key_pem()),
+        )
+    };
+    let (anna, eve) = (shows("anna", &ca.client("anna", 1)), shows("eve", &other.client("eve", 1)));
+    for lane in LANES {
+        let weir = lane.start(&manifests, &HTTPS);
+        let port = weir.https().port();
+        let curl = |arguments: &[&str]| {
+            let output = Command::new("curl")
+                .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--cacert", &roots])
+                .args(["--resolve", &format!("a.test:{port}:127.0.0.1"), "--write-out", " %{http_code}"])
+                .args(arguments)
+                .arg(format!("https://a.test:{port}/"))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let passed = curl(&["--cert", &anna.0, "--key", &anna.1]);
+        assert!(passed.starts_with("SUCCESS CN=anna -----BEGIN%20CERTIFICATE-----%0A"), "{passed}");
+        assert!(passed.ends_with(" 200"), "{passed}");
+        assert!(curl(&[]).ends_with(" 400"), "{lane:?}");
+        assert!(curl(&["--cert", &eve.0, "--key", &eve.1]).ends_with(" 400"), "{lane:?}");
+        assert!(
+            curl(&["--tls-max", "1.2", "--cert", &anna.0, "--key", &anna.1]).ends_with(" 200"),
+            "{lane:?}"
+        );
+        let said = s_client(weir.https(), &["-servername", "a.test", "-CAfile", &roots]);
+        assert!(
+            said.contains("Acceptable client certificate CA names") && said.contains("CN = ca"),
+            "{said}"
+        );
+        assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
     }
 }

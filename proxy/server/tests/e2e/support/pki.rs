@@ -54,17 +54,41 @@ impl Ca {
         self.sign(names, names.first().unwrap_or(&"server"), 1, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// As [`server`](Self::server), for so long.
+    pub fn server_until(&self, names: &[&str], time: std::time::Duration) -> Certificate {
+        self.sign_until(names, "server", 1, ExtendedKeyUsagePurpose::ServerAuth, Some(time))
+    }
+
+    /// The authority's certificate.
+    pub fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.der)
+    }
+
     /// For a client.
     pub fn client(&self, name: &str, serial: u64) -> Certificate {
         self.sign(&[], name, serial, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
     fn sign(&self, names: &[&str], cn: &str, serial: u64, usage: ExtendedKeyUsagePurpose) -> Certificate {
+        self.sign_until(names, cn, serial, usage, None)
+    }
+
+    fn sign_until(
+        &self,
+        names: &[&str],
+        cn: &str,
+        serial: u64,
+        usage: ExtendedKeyUsagePurpose,
+        time: Option<std::time::Duration>,
+    ) -> Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).unwrap();
         params.distinguished_name.push(DnType::CommonName, cn);
         params.extended_key_usages = vec![usage];
         params.serial_number = Some(SerialNumber::from(serial));
+        if let Some(time) = time {
+            params.not_after = (std::time::SystemTime::now() + time).into();
+        }
         let key = Key::generate().unwrap();
         let leaf = params.signed_by(&key, &self.issuer).unwrap().der().clone();
         Certificate { chain: vec![leaf], key: key.serialize_der(), names }
@@ -107,6 +131,14 @@ impl Certificate {
         self
     }
 
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(|der| pem("CERTIFICATE", der)).collect()
+    }
+
+    pub fn key_pem(&self) -> String {
+        pem("PRIVATE KEY", &self.key)
+    }
+
     pub fn der_key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.clone()).into()
     }
@@ -129,6 +161,25 @@ impl Certificate {
         let key = CertifiedKey::from_der(self.chain.clone(), self.der_key(), &provider).unwrap();
         Arc::new(SingleCertAndKey::from(key))
     }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for three in der.chunks(3) {
+        let number =
+            three.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = digits[(number >> (18 - 6 * place) & 63) as usize];
+            encoded.push(if place <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    for line in encoded.as_bytes().chunks(64) {
+        writeln!(text, "{}", std::str::from_utf8(line).unwrap()).unwrap();
+    }
+    text + &format!("-----END {label}-----\n")
 }
 
 /// One that no other has.
