@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use weir_core::account::{Account, End, Outcome};
 use weir_core::backend::Backend;
-use weir_core::facts::{Facts, Scheme};
+use weir_core::facts::Facts;
 use weir_core::identity::Client;
 use weir_core::policy::Policy;
 use weir_core::ticket::Ticket;
@@ -72,8 +72,8 @@ impl Exchange {
     pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane) -> Box<Self> {
         let now = shared.clock.now();
         let verdict = match shared.engine.admit(now, facts) {
-            // Neither TLS nor HTTP/2 is spoken to origins yet: nothing goes in the clear that was meant to be secret.
-            Verdict::Forward(ticket) if !is_spoken(&ticket, facts.scheme) => {
+            // HTTP/2 is not spoken to origins yet.
+            Verdict::Forward(ticket) if ticket.policy().origin.protocol.is_h2() => {
                 Verdict::Refuse(ticket.refuse_endpoint())
             }
             verdict => verdict,
@@ -324,12 +324,6 @@ impl Asked {
     fn path(&self) -> &[u8] {
         self.text.get(self.host..).unwrap_or_default()
     }
-}
-
-/// Whether the lanes can speak to the origin as its object asks.
-fn is_spoken(ticket: &Ticket, scheme: Scheme) -> bool {
-    let protocol = ticket.policy().origin.protocol;
-    !protocol.encrypts(scheme) && !protocol.is_h2()
 }
 
 /// The date that goes with responses made now.
