@@ -73,7 +73,8 @@ fn answer(bencher: Bencher<'_, '_>, accept: Accept) {
         out.clear();
         let id = ids.make();
         let date = dates.http(clock.wall());
-        let ask = Ask { accept, body: BodyPart::Send, then: Then::Keep, request_id: Some(&id), date };
+        let ask =
+            Ask { accept, body: BodyPart::Send, then: Then::Keep, request_id: Some(&id), hsts: None, date };
         Response::error(black_box(GatewayError::Overloaded), ask).write_http1(&mut out);
         black_box(&out);
     });

@@ -371,8 +371,14 @@ async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
     shared.log.write_failed(shared.clock.wall(), client, peer.unwrap_or(client), error);
     let mut text = buffers::take_text();
     with_date(shared, |date| {
-        let ask =
-            Ask { accept: Accept::Text, body: BodyPart::Send, then: Then::Close, request_id: None, date };
+        let ask = Ask {
+            accept: Accept::Text,
+            body: BodyPart::Send,
+            then: Then::Close,
+            request_id: None,
+            hsts: None,
+            date,
+        };
         Response::error(error, ask).write_http1(&mut text);
     });
     let sent = conn.write_all(&text, shared.timeouts().write).await;

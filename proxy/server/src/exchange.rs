@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use weir_core::account::{Account, End, Outcome};
 use weir_core::backend::Backend;
-use weir_core::facts::Facts;
+use weir_core::facts::{Facts, Scheme};
 use weir_core::identity::Client;
 use weir_core::policy::Policy;
 use weir_core::ticket::Ticket;
@@ -33,6 +33,8 @@ pub struct Exchange {
     via: Option<IpAddr>,
     accept: Accept,
     id: Option<RequestId>,
+    /// Value of `Strict-Transport-Security`, on every response over https.
+    hsts: Option<Arc<str>>,
     answer: Answer,
     /// What happened so far. The lanes write it as they go.
     pub outcome: Outcome,
@@ -91,9 +93,11 @@ impl Exchange {
         };
         let mut id = None;
         facts.headers.visit("x-request-id", &mut |value| id = id.or_else(|| RequestId::read(value)));
-        if id.is_none() && shared.engine.current().settings.generate_request_id {
+        let snapshot = shared.engine.current();
+        if id.is_none() && snapshot.settings.generate_request_id {
             id = Some(IDS.with_borrow_mut(RequestIds::make));
         }
+        let hsts = snapshot.hsts().filter(|_| facts.scheme == Scheme::Https).cloned();
         // Boxed: it changes hands often.
         Box::new(Self {
             shared: shared.clone(),
@@ -104,6 +108,7 @@ impl Exchange {
             via: None,
             accept,
             id,
+            hsts,
             answer: Answer::Origin,
             outcome: Outcome::default(),
         })
@@ -228,7 +233,14 @@ impl Exchange {
 
     fn ask<'a>(&'a self, then: Then, date: &'a [u8]) -> Ask<'a> {
         let body = BodyPart::of_method(self.asked.method());
-        Ask { accept: self.accept, body, then, request_id: self.id.as_ref(), date }
+        Ask {
+            accept: self.accept,
+            body,
+            then,
+            request_id: self.id.as_ref(),
+            hsts: self.hsts.as_deref(),
+            date,
+        }
     }
 
     /// Appends the fields that a response from the origin gets, as HTTP/1.1 lines.
@@ -243,10 +255,18 @@ impl Exchange {
 
     /// Calls `put` with the fields that a response from the origin gets.
     pub fn for_each_response_field(&self, mut put: impl FnMut(&'static str, &[u8])) {
+        if let Some(promise) = &self.hsts {
+            put(HSTS, promise.as_bytes());
+        }
         if let Some(fields) = self.ticket().and_then(Ticket::rate_limit) {
             put("RateLimit-Policy", fields.policy.as_bytes());
             put("RateLimit", fields.state.as_bytes());
         }
+    }
+
+    /// The field of an origin's response that is replaced by ours; empty if there is none.
+    pub fn replaced_field(&self) -> &'static str {
+        if self.hsts.is_some() { HSTS } else { "" }
     }
 
     /// Closes the account and writes the log line.
@@ -338,6 +358,9 @@ pub fn with_date<T>(shared: &Shared, use_date: impl FnOnce(&[u8]) -> T) -> T {
         use_date(dates.http_now())
     })
 }
+
+/// RFC 6797 section 6.1.
+const HSTS: &str = "Strict-Transport-Security";
 
 /// Most bytes of a method, a host and a path that are kept for the log.
 const MOST_METHOD: usize = 32;

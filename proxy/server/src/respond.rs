@@ -28,6 +28,8 @@ pub struct Ask<'a> {
     pub then: Then,
     /// Value of `X-Request-ID`, when the request has one already.
     pub request_id: Option<&'a RequestId>,
+    /// Value of `Strict-Transport-Security`, over https.
+    pub hsts: Option<&'a str>,
     /// Value of `Date` (RFC 9110 section 6.6.1), from [`Dates::http`](crate::clock::Dates::http).
     pub date: &'a [u8],
 }
@@ -169,6 +171,9 @@ impl<'a> Response<'a> {
         if let Some(fields) = self.rate_limit {
             put_checked("RateLimit-Policy", fields.policy.as_bytes());
             put_checked("RateLimit", fields.state.as_bytes());
+        }
+        if let Some(promise) = self.ask.hsts {
+            put_checked("Strict-Transport-Security", promise.as_bytes());
         }
         if let Some(location) = self.location {
             put_checked("Location", location.as_bytes());

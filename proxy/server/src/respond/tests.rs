@@ -9,7 +9,7 @@ use weir_core::verdict::{RuleHit, Verdict};
 use weir_limits::Instant;
 
 fn ask(accept: Accept) -> Ask<'static> {
-    Ask { accept, body: BodyPart::Send, then: Then::Keep, request_id: None, date: b"" }
+    Ask { accept, body: BodyPart::Send, then: Then::Keep, request_id: None, hsts: None, date: b"" }
 }
 
 fn text(response: &Response<'_>) -> String {

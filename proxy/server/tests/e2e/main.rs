@@ -14,6 +14,7 @@ mod edge;
 mod endings;
 mod forwarding;
 mod handshakes;
+mod https;
 mod identity;
 mod lanes;
 mod limits;

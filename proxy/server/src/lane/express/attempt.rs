@@ -4,7 +4,7 @@ use super::Response;
 use crate::buffers;
 use crate::conn::{self, Conn, Stop};
 use crate::exchange::Exchange;
-use crate::lane::wire::{Buffer, Method, ResponseHead, ResponseReading, read_response};
+use crate::lane::wire::{Buffer, Method, ResponseHead, ResponseReading, read_response_without};
 use crate::respond::GatewayError;
 use crate::shared::Shared;
 use crate::upstream::pool::{self, Care};
@@ -61,7 +61,8 @@ pub(super) async fn run(
             return Err(Failure::Origin(GatewayError::NoEndpoint));
         };
         let address = pick.address;
-        let mut attempt = Attempt { conn: &mut *conn, request, method, origin, shared };
+        let unwanted = exchange.replaced_field();
+        let mut attempt = Attempt { conn: &mut *conn, request, method, origin, unwanted, shared };
         let ended = attempt.on(pick).await;
         let tries = tried.len() as u32 + 1;
         let ended_at = shared.clock.now();
@@ -144,6 +145,8 @@ struct Attempt<'a> {
     request: usize,
     method: Method,
     origin: &'a weir_core::policy::Origin,
+    /// The field of the response that is replaced by ours; empty if there is none.
+    unwanted: &'static str,
     shared: &'a Shared,
 }
 
@@ -239,7 +242,7 @@ impl Attempt<'_> {
                 Err(Some(_)) => return Err(Stale::Broken(Broken::Client)),
             }
             while let Some(buffer) = cell.as_mut() {
-                match read_response(buffer.data(), self.method) {
+                match read_response_without(buffer.data(), self.method, self.unwanted) {
                     ResponseReading::Complete(head) if head.is_interim() && interim < MOST_INTERIM => {
                         interim += 1;
                         self.pass_interim(buffer, &head).await?;

@@ -27,6 +27,7 @@ pub use fields::{FieldKind, Values, kind_of, values};
 pub use request::{MAX_REQUEST_FIELDS, Mark, Method, RequestHead, RequestReading, Why, read_request};
 pub use response::{
     CONNECTION_CLOSE, Fault, Framing, MAX_RESPONSE_FIELDS, ResponseHead, ResponseReading, read_response,
+    read_response_without,
 };
 pub use span::Span;
 

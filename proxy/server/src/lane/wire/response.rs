@@ -153,14 +153,19 @@ pub const CONNECTION_CLOSE: &[u8] = b"Connection: close\r\n";
 ///
 /// Bytes behind the head are not looked at.
 pub fn read_response(data: &[u8], asked: Method) -> ResponseReading {
-    match read(data, asked) {
+    read_response_without(data, asked, "")
+}
+
+/// As [`read_response`]; fields called `unwanted` are cut, for they are replaced by ours.
+pub fn read_response_without(data: &[u8], asked: Method, unwanted: &str) -> ResponseReading {
+    match read(data, asked, unwanted) {
         Ok(Some(head)) => ResponseReading::Complete(head),
         Ok(None) => ResponseReading::Partial,
         Err(fault) => ResponseReading::Bad(fault),
     }
 }
 
-fn read(data: &[u8], asked: Method) -> Result<Option<ResponseHead>, Fault> {
+fn read(data: &[u8], asked: Method, unwanted: &str) -> Result<Option<ResponseHead>, Fault> {
     let full = data.len() >= CAP;
     let data = data.get(..CAP).unwrap_or(data);
     // The parser would skip empty lines here and tell nobody.
@@ -200,7 +205,7 @@ fn read(data: &[u8], asked: Method) -> Result<Option<ResponseHead>, Fault> {
         chunked: false,
     };
     for line in lines {
-        fields.take(&line.map_err(|BareLineEnd| Fault::LineEnd)?, &connection)?;
+        fields.take(&line.map_err(|BareLineEnd| Fault::LineEnd)?, &connection, unwanted)?;
     }
     if version == Version::Http10 {
         fields.edits.send_as_http11();
@@ -234,7 +239,12 @@ struct Fields {
 }
 
 impl Fields {
-    fn take(&mut self, line: &FieldLine<'_>, connection: &Connection<'_>) -> Result<(), Fault> {
+    fn take(
+        &mut self,
+        line: &FieldLine<'_>,
+        connection: &Connection<'_>,
+        unwanted: &str,
+    ) -> Result<(), Fault> {
         let is = |known: &str| line.name.eq_ignore_ascii_case(known);
         let treat = match line.name.len() {
             2 if is("te") => Treat::Cut,
@@ -243,7 +253,7 @@ impl Fields {
             14 if is("content-length") => self.take_content_length(line.value)?,
             16 if is("proxy-connection") => Treat::Cut,
             17 if is("transfer-encoding") => self.take_transfer_encoding(line.value)?,
-            _ if connection.names(line.name) => Treat::Cut,
+            _ if connection.names(line.name) || is(unwanted) => Treat::Cut,
             _ => Treat::Keep,
         };
         match treat {
