@@ -3,6 +3,7 @@
 use crate::buffers;
 use crate::deadline::Deadline;
 use crate::lane::wire::Buffer;
+use crate::pace::Toll;
 use crate::socket::Socket;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -21,6 +22,8 @@ pub struct Conn {
     pub deadline: Deadline,
     /// What was read and not yet used; `None` when that is nothing.
     pub input: Option<Buffer>,
+    /// Whether the client did not take what we sent.
+    pub stalled: bool,
     /// What was read beyond that, by pingora's lane, and did not fit into the buffer.
     ahead: Vec<u8>,
 }
@@ -66,7 +69,8 @@ impl Conn {
 
     /// A connection from which `read` was read and not yet used.
     pub fn resume(socket: Socket, info: ConnInfo, read: Vec<u8>) -> Self {
-        let mut conn = Self { socket, info, deadline: Deadline::new(), input: None, ahead: read };
+        let mut conn =
+            Self { socket, info, deadline: Deadline::new(), input: None, stalled: false, ahead: read };
         if !conn.ahead.is_empty() {
             conn.take_ahead();
         }
@@ -135,12 +139,14 @@ impl Conn {
         }
     }
 
-    /// Writes all of `bytes`; each write has `stall` to make progress.
+    /// Writes all of `bytes`; in each `stall` some progress must be made; see [`Toll`].
     ///
     /// # Errors
     /// [`Stop`].
     pub async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<(), Stop> {
-        write_all(&mut self.socket, &self.deadline, bytes, stall).await
+        let sent = write_all(&mut self.socket, &self.deadline, bytes, stall).await;
+        self.stalled |= sent == Err(Stop::Late);
+        sent
     }
 }
 
@@ -168,7 +174,7 @@ pub fn poll_read_into<S: AsyncRead + Unpin>(
     }
 }
 
-/// Writes all of `bytes` to `stream`; each write has `stall` to make progress.
+/// Writes all of `bytes` to `stream`; in each `stall` some progress must be made; see [`Toll`].
 ///
 /// # Errors
 /// [`Stop`].
@@ -178,7 +184,7 @@ pub async fn write_all<S: AsyncWrite + Unpin>(
     mut bytes: &[u8],
     stall: Duration,
 ) -> Result<(), Stop> {
-    let mut armed = false;
+    let mut toll = Toll::new();
     poll_fn(|cx| {
         loop {
             // TLS may hold what it has taken; a socket by itself never does.
@@ -191,19 +197,48 @@ pub async fn write_all<S: AsyncWrite + Unpin>(
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Stop::Fail)),
                 Poll::Ready(Ok(n)) => {
                     bytes = bytes.get(n..).unwrap_or_default();
-                    armed = false;
+                    toll.pay(n);
                 }
                 // The deadline is not touched by a write that finds room at once, as nearly all do.
-                Poll::Pending if !armed => {
-                    armed = true;
-                    deadline.set(stall);
-                    let _ = deadline.passed(cx); // takes note of whom to wake
-                    return Poll::Pending;
-                }
-                Poll::Pending if deadline.passed(cx) => return Poll::Ready(Err(Stop::Late)),
+                Poll::Pending if toll.is_late(deadline, stall, cx) => return Poll::Ready(Err(Stop::Late)),
                 Poll::Pending => return Poll::Pending,
             }
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline;
+    use std::task::Waker;
+
+    /// The peer reads `each` bytes a tick. Returns how it ended and after how many ticks.
+    fn read_slowly(bytes: usize, each: usize) -> (Result<(), Stop>, usize) {
+        let (mut ours, mut theirs) = tokio::io::duplex(64);
+        let (deadline, bytes) = (Deadline::new(), vec![b'x'; bytes]);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut writing = std::pin::pin!(write_all(&mut ours, &deadline, &bytes, deadline::TICK * 10));
+        for tick in 0.. {
+            if let Poll::Ready(ended) = writing.as_mut().poll(cx) {
+                return (ended, tick);
+            }
+            let mut block = vec![0; each];
+            let _ = Pin::new(&mut theirs).poll_read(cx, &mut ReadBuf::new(&mut block));
+            deadline::sweep();
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn a_byte_now_and_then_does_not_hold_a_connection() {
+        // A period is a second here, and asks for 512 bytes.
+        assert_eq!(read_slowly(10_000, 0), (Err(Stop::Late), 11));
+        assert_eq!(read_slowly(10_000, 1), (Err(Stop::Late), 11));
+        assert_eq!(read_slowly(10_000, 40), (Err(Stop::Late), 11));
+        let (ended, ticks) = read_slowly(10_000, 60);
+        assert_eq!(ended, Ok(()));
+        assert!(ticks > 150, "{ticks}");
+    }
 }

@@ -4,16 +4,19 @@
 use crate::access_log::Lane;
 use crate::buffers;
 use crate::conn::{Conn, ConnInfo, Stop};
+use crate::counters::Timeout;
 use crate::exchange::{Exchange, with_date};
 use crate::lane::express::{self, After, WireHeaders};
 use crate::lane::pingora::strict::{self, BodyLength, Head, MAX_FIELDS, Malformed, Version};
 use crate::lane::wire::{CAP, Persistence, RequestHead, RequestReading, read_request};
 use crate::linger;
+use crate::pace::Intake;
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
 use crate::shared::{Lanes, Shared};
 use crate::socket::Socket;
 use crate::worker::Worker;
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -42,6 +45,9 @@ async fn serve_one(mut conn: Conn, worker: &Worker) -> Option<Conn> {
         Ok(Next::General { received, len }) => general(conn, received, len, worker).await,
         Err(Unread::Quiet) => None,
         Err(Unread::Answer(error)) => {
+            if error == GatewayError::RequestTimeout {
+                worker.shared.counters.timeout(Timeout::Head);
+            }
             answer(conn, error, &worker.shared).await;
             None
         }
@@ -138,7 +144,11 @@ async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Stop> 
         }
         polled => polled,
     });
-    filled.await.map(|_| ())
+    let filled = filled.await;
+    if filled == Err(Stop::Late) {
+        shared.counters.timeout(Timeout::Idle);
+    }
+    filled.map(|_| ())
 }
 
 /// RFC 9112 section 2.2: empty lines in front of a request are ignored.
@@ -177,8 +187,9 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
     }
     if exchange.route().is_some_and(|(_, policy)| !express::serves(&policy.origin, conn.info.scheme)) {
         exchange.change_lane(Lane::Pingora);
+        let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
         let mut received = conn.take_input();
-        return match receive(&mut conn, &mut received, head.total(), shared).await {
+        return match receive(&mut conn, &mut received, head.total(), asked, shared).await {
             Ok(()) => to_pingora(conn, received, exchange, worker).await,
             Err(stop) => {
                 late_body(conn, exchange, stop, shared).await;
@@ -186,7 +197,9 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
             }
         };
     }
-    match express::serve(&mut conn, head, exchange, shared).await {
+    let after = express::serve(&mut conn, head, exchange, shared).await;
+    note_stall(&conn, shared);
+    match after {
         After::Next => Some(conn),
         After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => {
             conn.socket.close();
@@ -232,8 +245,9 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
     match refused {
         None => {
             let most = exchange.route().map_or(0, |(_, policy)| policy.body.buffer);
+            let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
             let total = len.saturating_add(body.filter(|body| *body as u64 <= most).unwrap_or(0));
-            match receive(&mut conn, &mut received, total, shared).await {
+            match receive(&mut conn, &mut received, total, asked, shared).await {
                 Ok(()) => to_pingora(conn, received, exchange, worker).await,
                 Err(stop) => {
                     late_body(conn, exchange, stop, shared).await;
@@ -261,10 +275,16 @@ fn buffered(head: &Head<'_, '_>) -> Option<usize> {
 }
 
 /// Reads until `received` has `total` bytes.
-async fn receive(conn: &mut Conn, received: &mut Vec<u8>, total: usize, shared: &Shared) -> Result<(), Stop> {
+async fn receive(
+    conn: &mut Conn,
+    received: &mut Vec<u8>,
+    total: usize,
+    asked: Option<NonZeroU64>,
+    shared: &Shared,
+) -> Result<(), Stop> {
+    let mut intake = Intake::new(asked, shared);
     while received.len() < total {
-        conn.deadline.set(shared.timeouts().body);
-        conn.fill().await?;
+        intake.fill(conn, shared).await?;
         received.extend_from_slice(conn.data());
         conn.consume(conn.data().len());
     }
@@ -274,6 +294,7 @@ async fn receive(conn: &mut Conn, received: &mut Vec<u8>, total: usize, shared: 
 /// Ends a request whose body did not come.
 async fn late_body(mut conn: Conn, mut exchange: Box<Exchange>, stop: Stop, shared: &Shared) {
     if stop == Stop::Late {
+        shared.counters.timeout(Timeout::Body);
         let mut text = buffers::take_text();
         exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
         let _ = conn.write_all(&text, shared.timeouts().write).await;
@@ -341,6 +362,7 @@ async fn refuse(
     let sent = conn.write_all(&text, shared.timeouts().write).await;
     buffers::give_text(text);
     exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
+    note_stall(&conn, shared);
     sent.ok()?;
     conn.consume(head);
     if then == Then::Close {
@@ -352,6 +374,7 @@ async fn refuse(
 
 /// Reads and drops `left` bytes.
 async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<(), Stop> {
+    let mut intake = Intake::new(None, shared);
     loop {
         let here = conn.data().len().min(left);
         conn.consume(here);
@@ -359,8 +382,11 @@ async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<()
         if left == 0 {
             return Ok(());
         }
-        conn.deadline.set(shared.timeouts().body);
-        conn.fill().await?;
+        intake.fill(conn, shared).await.inspect_err(|stop| {
+            if *stop == Stop::Late {
+                shared.counters.timeout(Timeout::Body);
+            }
+        })?;
     }
 }
 
@@ -383,8 +409,15 @@ async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
     });
     let sent = conn.write_all(&text, shared.timeouts().write).await;
     buffers::give_text(text);
+    note_stall(&conn, shared);
     if sent.is_ok() {
         linger::close(conn.socket);
+    }
+}
+
+fn note_stall(conn: &Conn, shared: &Shared) {
+    if conn.stalled {
+        shared.counters.timeout(Timeout::Write);
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Counters {
     handshakes: AtomicU64,
     handshake_failures: [AtomicU64; Failure::ALL.len()],
     origin_tls_failures: [AtomicU64; OriginTlsFailure::ALL.len()],
+    timeouts: [AtomicU64; Timeout::ALL.len()],
     lanes: [AtomicU64; Lane::ALL.len()],
     declined: [AtomicU64; Why::ALL.len()],
     malformed: [AtomicU64; Malformed::ALL.len()],
@@ -40,6 +41,7 @@ impl Counters {
             handshakes: AtomicU64::new(0),
             handshake_failures: zeros(),
             origin_tls_failures: zeros(),
+            timeouts: zeros(),
             lanes: zeros(),
             declined: zeros(),
             malformed: zeros(),
@@ -75,6 +77,11 @@ impl Counters {
     /// A connection to an origin over TLS was not made.
     pub fn origin_tls_failed(&self, failure: OriginTlsFailure) {
         at(&self.origin_tls_failures, failure as usize);
+    }
+
+    /// A client took too long.
+    pub fn timeout(&self, timeout: Timeout) {
+        at(&self.timeouts, timeout as usize);
     }
 
     /// A request ended that was served by this lane.
@@ -116,6 +123,7 @@ impl Counters {
             handshakes: load(&self.handshakes),
             handshake_failures: pairs(&Failure::ALL, &self.handshake_failures),
             origin_tls_failures: pairs(&OriginTlsFailure::ALL, &self.origin_tls_failures),
+            timeouts: pairs(&Timeout::ALL, &self.timeouts),
             lanes: pairs(&Lane::ALL, &self.lanes),
             declined: pairs(&Why::ALL, &self.declined),
             malformed: pairs(&Malformed::ALL, &self.malformed),
@@ -147,6 +155,8 @@ pub struct Reading {
     pub handshake_failures: Vec<(Failure, u64)>,
     /// Connections to origins over TLS that were not made, by reason.
     pub origin_tls_failures: Vec<(OriginTlsFailure, u64)>,
+    /// Clients that took too long, by what for.
+    pub timeouts: Vec<(Timeout, u64)>,
     /// Requests by lane.
     pub lanes: Vec<(Lane, u64)>,
     /// Requests that the express lane left to the other, by reason.
@@ -159,6 +169,34 @@ pub struct Reading {
     pub access_log_written: u64,
     /// Access log lines lost.
     pub access_log_dropped: u64,
+}
+
+/// What a client took too long for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timeout {
+    /// Its next request; the connection was closed without a word.
+    Idle,
+    /// A request head.
+    Head,
+    /// A request body, by the pause between two parts or by its speed.
+    Body,
+    /// Taking what we sent.
+    Write,
+}
+
+impl Timeout {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Head, Self::Body, Self::Write];
+
+    /// The word in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Head => "head",
+            Self::Body => "body",
+            Self::Write => "write",
+        }
+    }
 }
 
 fn zeros<const N: usize>() -> [AtomicU64; N] {
@@ -193,6 +231,7 @@ mod tests {
         let counters = Counters::new();
         Lane::ALL.iter().for_each(|lane| counters.lane_request(*lane));
         Shed::ALL.iter().for_each(|shed| counters.connection_shed(*shed));
+        Timeout::ALL.iter().for_each(|timeout| counters.timeout(*timeout));
         Why::ALL.iter().for_each(|why| counters.declined(*why));
         Malformed::ALL.iter().for_each(|fault| counters.malformed(*fault));
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
@@ -203,6 +242,7 @@ mod tests {
         assert!(once.handshake_failures.iter().all(|(_, count)| *count == 1) && once.handshakes == 0);
         assert!(once.lanes.iter().all(|(_, count)| *count == 1));
         assert!(once.shed.iter().all(|(_, count)| *count == 1));
+        assert!(once.timeouts.iter().all(|(_, count)| *count == 1));
         assert!(once.declined.iter().all(|(_, count)| *count == 1));
         assert!(once.malformed.iter().all(|(_, count)| *count == 1));
         assert!(once.gateway_errors.iter().all(|(_, count)| *count == 1));

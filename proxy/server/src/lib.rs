@@ -16,6 +16,7 @@ pub mod linger;
 pub mod listen;
 pub mod metrics;
 pub mod origin_headers;
+pub mod pace;
 #[cfg(test)]
 mod pages;
 pub mod preface;

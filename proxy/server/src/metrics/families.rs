@@ -289,6 +289,18 @@ pub static FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "weir_timeouts_total",
+        kind: Kind::Counter,
+        labels: &["stage"],
+        help: "Clients that took too long: idle for their next request, head or body for sending one, write for taking \
+               what they were sent.",
+        collect: |view, samples| {
+            for (timeout, count) in &view.process.timeouts {
+                samples.push(&[timeout.as_str()], number(*count));
+            }
+        },
+    },
+    Family {
         name: "weir_connections_lingering",
         kind: Kind::Gauge,
         labels: &[],

@@ -93,6 +93,51 @@ fn a_connection_has_so_many_requests_and_is_told_at_the_last() {
 }
 
 #[test]
+fn a_body_that_dribbles_is_too_slow_however_small_the_pauses() {
+    for lane in LANES {
+        let origin = Origin::echo();
+        let manifests = ingress("web", "a.test", origin.address, &[])
+            + &ingress("shut", "shut.test", origin.address, &[("allowlist-source-range", "192.0.2.1")]);
+        let weir = lane.start(&manifests, &["--body-timeout", "300ms"]);
+        // Held until it is whole; and refused, received and dropped, so that the connection can stay.
+        for (host, first) in [("a.test", "HTTP/1.1 408 "), ("shut.test", "HTTP/1.1 403 ")] {
+            let mut client = Client::connect(weir.http);
+            client.send(format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5000\r\n\r\n"));
+            let began = Instant::now();
+            let answer = dribble(&client, std::iter::repeat(b'x'));
+            assert!(answer.starts_with(first), "{lane:?}, {host}: {answer}");
+            assert!(began.elapsed() < PATIENCE / 2, "{lane:?}, {host}: {:?}", began.elapsed());
+        }
+        assert!(origin.seen().is_empty());
+        assert_eq!(weir.metric(r#"weir_timeouts_total{stage="body"}"#), Some(2.0), "{lane:?}");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off_and_counted() {
+    for lane in LANES {
+        // Larger than what the system holds for anybody; by Content-Length and in chunks.
+        let (whole, length) = (vec![b'x'; 32 << 20], 32 << 20);
+        let origin = Origin::start(move |request| {
+            let head = match request.target.as_str() {
+                "/length" => format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"),
+                _ => format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n"),
+            };
+            crate::support::Reaction::WriteAndClose([head.as_bytes(), &whole].concat())
+        });
+        let weir = start(lane, &origin, &["--write-timeout", "300ms"]);
+        for (n, target) in [(1.0, "/length"), (2.0, "/chunks")] {
+            let mut client = Client::connect(weir.http);
+            client.send(format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+            weir.until("it is cut off", || {
+                weir.metric(r#"weir_timeouts_total{stage="write"}"#) == Some(n)
+                    && weir.metric("weir_connections_open") == Some(0.0)
+            });
+        }
+    }
+}
+
+#[test]
 fn an_idle_connection_closes_without_a_word() {
     for lane in LANES {
         let origin = Origin::echo();

@@ -9,9 +9,11 @@ mod splice;
 
 use crate::buffers;
 use crate::conn::{Conn, Stop};
+use crate::counters::Timeout;
 use crate::exchange::Exchange;
 use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat, kind_of};
 use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
+use crate::pace::Intake;
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use attempt::Failure;
@@ -67,6 +69,7 @@ pub async fn serve(
     let ready = match receive_body(conn, head, &exchange, shared).await {
         Ok(ready) => ready,
         Err(Stop::Late) => {
+            shared.counters.timeout(Timeout::Body);
             let _ = answer(conn, GatewayError::RequestTimeout, Then::Close, &mut exchange, shared).await;
             exchange.end(End::ClientAbort);
             return After::Close;
@@ -129,9 +132,10 @@ async fn receive_body(
     if conn.data().len() >= head.total() {
         return Ok(exchange.began());
     }
+    let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
+    let mut intake = Intake::new(asked, shared);
     while conn.data().len() < head.total() {
-        conn.deadline.set(shared.timeouts().body);
-        conn.fill().await?;
+        intake.fill(conn, shared).await?;
     }
     Ok(shared.clock.now())
 }

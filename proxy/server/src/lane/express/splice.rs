@@ -1,6 +1,7 @@
 //! Large bodies from socket to socket through a pipe: the kernel moves pages, and we never see the bytes.
 
-use crate::conn::Conn;
+use crate::conn::{Conn, Stop};
+use crate::pace::Toll;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -56,7 +57,7 @@ impl Pipe {
         read_timeout: Duration,
         stall: Duration,
     ) -> (u64, Result<(), Cut>) {
-        let mut flow = Flow { to_read: left, in_pipe: 0, moved: 0, waits: Waits::Nobody };
+        let mut flow = Flow { to_read: left, in_pipe: 0, moved: 0, waits: Waits::Nobody, toll: Toll::new() };
         let ended = poll_fn(|cx| flow.poll(self, origin, conn, (read_timeout, stall), cx)).await;
         (flow.moved, ended)
     }
@@ -67,6 +68,7 @@ struct Flow {
     in_pipe: usize,
     moved: u64,
     waits: Waits,
+    toll: Toll,
 }
 
 /// For whom the deadline is set.
@@ -95,7 +97,10 @@ impl Flow {
                     Ok(n) => {
                         self.in_pipe = self.in_pipe.saturating_sub(n);
                         self.moved += n as u64;
-                        self.waits = Waits::Nobody;
+                        self.toll.pay(n);
+                        if !self.toll.is_owed() {
+                            self.waits = Waits::Nobody;
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         if conn.socket.tcp().poll_write_ready(cx)?.is_ready() {
@@ -137,14 +142,19 @@ impl Flow {
     ) -> Poll<Result<(), Cut>> {
         if self.waits != whom {
             self.waits = whom;
-            conn.deadline.set(most);
+            self.toll = Toll::new();
+            match whom {
+                Waits::Client => self.toll.wait(&conn.deadline, most),
+                Waits::Origin | Waits::Nobody => conn.deadline.set(most),
+            }
         }
         match super::attempt::watch_client(conn, cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(crate::conn::Stop::Late) if whom == Waits::Origin => {
-                Poll::Ready(Err(Cut::OriginLate))
+            Poll::Ready(Stop::Late) if whom == Waits::Origin => Poll::Ready(Err(Cut::OriginLate)),
+            Poll::Ready(stop) => {
+                conn.stalled |= stop == Stop::Late;
+                Poll::Ready(Err(Cut::Client))
             }
-            Poll::Ready(_) => Poll::Ready(Err(Cut::Client)),
         }
     }
 }

@@ -6,13 +6,13 @@
 use super::stream::Returned;
 use crate::clock::Clock;
 use crate::lane::wire::Persistence;
+use crate::pace::Pace;
 use crate::respond::GatewayError;
 use crate::upstream::tls::Dial;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -60,24 +60,6 @@ pub(crate) struct Plan {
     pub(crate) body_pace: Option<Pace>,
     /// Between two writes to a client that does not read.
     pub(crate) write_timeout: Duration,
-}
-
-/// Least speed of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
-    /// Bytes per second.
-    pub(crate) rate: NonZeroU64,
-    /// By so much it may lag behind: a connection needs time to get going.
-    pub(crate) grace: Duration,
-}
-
-impl Pace {
-    /// How much longer one may wait for the next byte, `elapsed` after the first of `bytes`.
-    pub(crate) fn left(self, bytes: u64, elapsed: Duration) -> Duration {
-        let earned =
-            Duration::try_from_secs_f64(bytes as f64 / self.rate.get() as f64).unwrap_or(Duration::MAX);
-        self.grace.saturating_add(earned).saturating_sub(elapsed)
-    }
 }
 
 /// What a client understands.

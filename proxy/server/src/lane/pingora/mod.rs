@@ -14,20 +14,21 @@ mod stream;
 pub mod strict;
 
 use crate::conn::ConnInfo;
+use crate::counters::Timeout;
 use crate::exchange::Exchange;
 use crate::lane::grammar;
 use crate::lane::wire::Persistence;
 use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
+use crate::pace::Pace;
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::socket::Socket;
 use crate::upstream::tls::{Dial, Speaks};
-use flight::{Dialect, Flight, Pace, Plan, Presence, Reply, Story, Underscores, Upgrade};
+use flight::{Dialect, Fault, Flight, Plan, Presence, Reply, Story, Underscores, Upgrade};
 use forward::{Forwarder, Landed, Message};
 use http::HeaderValue;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use strict::{BodyLength, Head, MAX_FIELDS, Version};
 use weir_core::account::End;
 use weir_core::backend::Backend;
@@ -85,6 +86,11 @@ impl PingoraLane {
         }
         if story.over_observed_limit {
             exchange.observe_body();
+        }
+        match story.fault {
+            Some(Fault::BodyTimeout) => self.shared.counters.timeout(Timeout::Body),
+            Some(Fault::WriteTimeout) => self.shared.counters.timeout(Timeout::Write),
+            _ => {}
         }
         exchange.outcome.upstream = story.upstream.clone();
         exchange.outcome.status = story.status;
@@ -183,7 +189,7 @@ impl PingoraLane {
             underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
             response_fields,
             body_timeout: self.shared.timeouts().body,
-            body_pace: ticket.policy().body.min_rate.map(|rate| Pace { rate, grace: GRACE }),
+            body_pace: ticket.policy().body.min_rate.map(Pace::asked),
             write_timeout: self.shared.timeouts().write,
         })
     }
@@ -249,8 +255,6 @@ impl fmt::Debug for PingoraLane {
     }
 }
 
-/// How long a body may be slower than `body-min-rate` at first.
-const GRACE: Duration = Duration::from_secs(5);
 /// Fields that an origin is told at most.
 const MOST_ADDED: usize = 16;
 

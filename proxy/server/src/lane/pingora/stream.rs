@@ -8,6 +8,7 @@ use crate::deadline::Deadline;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::lane::pingora::strict::BodyLength;
 use crate::lane::wire::{Chunks, Progress};
+use crate::pace::Toll;
 use crate::socket::Socket;
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -270,8 +271,8 @@ impl LentStream {
             let Poll::Ready(sent) = Pin::new(socket).poll_write_vectored(cx, slices) else {
                 return self.wait_for_room(cx);
             };
-            self.write_deadline.disarm();
             let sent = sent?;
+            self.write_deadline.pay(sent);
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -279,6 +280,10 @@ impl LentStream {
             let all_held = of_held == held.len();
             self.out_at += of_held;
             if all_held && sent > of_held {
+                // With a part of it the client still owes us what it was to take in this period.
+                if sent - of_held == more.iter().map(|slice| slice.len()).sum::<usize>() {
+                    self.write_deadline.disarm();
+                }
                 self.out.clear();
                 self.out_at = 0;
                 return Poll::Ready(Ok(sent - of_held));
@@ -287,7 +292,7 @@ impl LentStream {
     }
 
     fn wait_for_room(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
-        match self.write_deadline.passed(self.flight.plan.write_timeout, cx) {
+        match self.write_deadline.late(self.flight.plan.write_timeout, cx) {
             true => Poll::Ready(Err(self.fail(Fault::WriteTimeout, io::ErrorKind::TimedOut))),
             false => Poll::Pending,
         }
@@ -446,11 +451,12 @@ fn split(data: &[u8], head: usize, body: BodyLength) -> Result<(Rest, usize), Ma
 struct Armed {
     deadline: Option<Deadline>,
     set: bool,
+    toll: Toll,
 }
 
 impl Armed {
     fn new() -> Self {
-        Self { deadline: None, set: false }
+        Self { deadline: None, set: false, toll: Toll::new() }
     }
 
     fn passed(&mut self, after: Duration, cx: &Context<'_>) -> bool {
@@ -462,8 +468,20 @@ impl Armed {
         deadline.passed(cx)
     }
 
+    /// As [`passed`](Self::passed), for a client that takes what we send; see [`Toll`].
+    fn late(&mut self, period: Duration, cx: &Context<'_>) -> bool {
+        self.set = true;
+        self.toll.is_late(self.deadline.get_or_insert_with(Deadline::new), period, cx)
+    }
+
+    /// The client has taken so many bytes.
+    fn pay(&mut self, bytes: usize) {
+        self.toll.pay(bytes);
+    }
+
     fn disarm(&mut self) {
         if self.set {
+            self.toll = Toll::new();
             self.deadline.iter().for_each(Deadline::clear);
             self.set = false;
         }

@@ -1,5 +1,6 @@
 use super::rig::*;
-use crate::lane::pingora::flight::{Fault, Pace, Reply};
+use crate::lane::pingora::flight::{Fault, Reply};
+use crate::pace::Pace;
 use crate::respond::GatewayError;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
