@@ -3,7 +3,7 @@
 use divan::{Bencher, black_box};
 use std::sync::Arc;
 use std::time::Duration;
-use weir::access_log::{AccessLog, Answer, Entry, Format, Lane, Target};
+use weir::access_log::{AccessLog, Answer, Entry, Format, Lane, Protocol, Target};
 use weir::clock::{Clock, Dates};
 use weir::counters::Counters;
 use weir::origin_headers::{self, ForwardedFor, Inputs};
@@ -54,6 +54,7 @@ fn access_log_line(bencher: Bencher<'_, '_>, format: Format) {
             path: b"/shop/articles/4711",
             request_id: Some(&id),
             lane: Lane::Express,
+            protocol: Protocol::Http11,
             duration: Duration::from_micros(1_300),
         };
         log.write(clock.wall(), black_box(&entry));

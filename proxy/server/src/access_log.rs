@@ -53,17 +53,42 @@ pub enum Lane {
     Express,
     /// Pingora's.
     Pingora,
+    /// The one for streams of HTTP/2.
+    H2,
+}
+
+/// The version of HTTP that a client spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+}
+
+impl Protocol {
+    /// As it stands in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
+        }
+    }
 }
 
 impl Lane {
-    /// Both, in the order of their numbers.
-    pub const ALL: [Self; 2] = [Self::Express, Self::Pingora];
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Express, Self::Pingora, Self::H2];
 
     /// The word in metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Express => "express",
             Self::Pingora => "pingora",
+            Self::H2 => "h2",
         }
     }
 }
@@ -97,6 +122,8 @@ pub struct Entry<'a> {
     pub host: &'a [u8],
     /// Path as sent, without the query, which may hold secrets; at most 1024 bytes are logged.
     pub path: &'a [u8],
+    /// The version of HTTP that it came in.
+    pub protocol: Protocol,
     /// The id that it carried.
     pub request_id: Option<&'a RequestId>,
     /// The lane that served it.

@@ -1,12 +1,13 @@
 //! A client connection from its first byte to its last: heads are read and judged here, requests are admitted here, and
 //! each goes down its lane.
 
-use crate::access_log::Lane;
+use crate::access_log::{Lane, Protocol};
 use crate::buffers;
 use crate::conn::{Conn, ConnInfo, Stop};
 use crate::counters::Timeout;
 use crate::exchange::{Exchange, with_date};
 use crate::lane::express::{self, After, WireHeaders};
+use crate::lane::h2::{self, frames::PREFACE};
 use crate::lane::pingora::strict::{self, BodyLength, Head, MAX_FIELDS, Malformed, Version};
 use crate::lane::wire::{CAP, Persistence, RequestHead, RequestReading, read_request};
 use crate::linger;
@@ -27,20 +28,30 @@ use weir_core::tls::ClientTls;
 /// Serves the requests of one connection until it is over.
 pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
     let mut conn = Conn::new(socket, info);
+    if conn.socket.speaks_h2() {
+        return h2::serve(conn, worker).await;
+    }
+    let h2c = worker.shared.h2c && conn.socket.plain().is_some();
+    let mut preface = if h2c { Preface::Possible } else { Preface::Past };
     while wait_for_request(&mut conn, &worker.shared).await.is_ok() {
         // Boxed, so that an idle connection pays for its socket and not for the largest request.
-        match Box::pin(serve_one(conn, &worker)).await {
+        match Box::pin(serve_one(conn, preface, &worker)).await {
             Some(back) => conn = back,
             None => return,
         }
+        preface = Preface::Past;
     }
     conn.socket.close();
 }
 
 /// One request, of which the first bytes are there. Returns the connection if it stays.
-async fn serve_one(mut conn: Conn, worker: &Worker) -> Option<Conn> {
+async fn serve_one(mut conn: Conn, preface: Preface, worker: &Arc<Worker>) -> Option<Conn> {
     conn.info.requests = conn.info.requests.saturating_add(1);
-    match read_head(&mut conn, &worker.shared).await {
+    match read_head(&mut conn, preface, &worker.shared).await {
+        Ok(Next::Http2) => {
+            h2::serve(conn, worker.clone()).await;
+            None
+        }
         Ok(Next::Express(head)) => express(conn, &head, worker).await,
         Ok(Next::General { received, len }) => general(conn, received, len, worker).await,
         Err(Unread::Quiet) => None,
@@ -60,6 +71,17 @@ enum Next {
     Express(RequestHead),
     /// Anything else: what was received, beginning with a head of `len` bytes.
     General { received: Vec<u8>, len: usize },
+    /// No head, but the preface of HTTP/2.
+    Http2,
+}
+
+/// Whether a client may begin with the preface of HTTP/2 here ("prior knowledge", RFC 9113 section 3.3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Preface {
+    /// These are its first bytes.
+    Possible,
+    /// It speaks HTTP/1.1, or must.
+    Past,
 }
 
 /// Why there is no head.
@@ -72,9 +94,18 @@ enum Unread {
 
 /// Reads the head of a request: from the first byte to the last in [`Timeouts::head`]
 /// (crate::timeouts::Timeouts::head), whatever the pieces.
-async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
+async fn read_head(conn: &mut Conn, preface: Preface, shared: &Shared) -> Result<Next, Unread> {
     let mut armed = false;
     loop {
+        // Decided at the first byte that differs: whoever does not speak HTTP/2 may have no more to say.
+        let differs = || conn.data().iter().zip(PREFACE).any(|(byte, expected)| byte != expected);
+        if preface == Preface::Possible && !differs() {
+            if conn.data().len() >= PREFACE.len() {
+                return Ok(Next::Http2);
+            }
+            fill_head(conn, &mut armed, shared).await?;
+            continue;
+        }
         skip_empty_lines(conn);
         let data = conn.data();
         let reading = if shared.lanes == Lanes::Auto { read_request(data) } else { RequestReading::Partial };
@@ -92,12 +123,16 @@ async fn read_head(conn: &mut Conn, shared: &Shared) -> Result<Next, Unread> {
             conn.consume(received.len());
             return read_long_head(conn, received).await;
         }
-        if !armed {
-            armed = true;
-            conn.deadline.set(shared.timeouts().head);
-        }
-        conn.fill().await.map_err(late_head)?;
+        fill_head(conn, &mut armed, shared).await?;
     }
+}
+
+/// Reads more of a head, whose deadline runs since its first byte.
+async fn fill_head(conn: &mut Conn, armed: &mut bool, shared: &Shared) -> Result<(), Unread> {
+    if !std::mem::replace(armed, true) {
+        conn.deadline.set(shared.timeouts().head);
+    }
+    conn.fill().await.map(|_| ()).map_err(late_head)
 }
 
 /// A head that outgrows the buffer. The deadline is set already.
@@ -176,7 +211,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
             head_bytes: head.head,
             headers: &WireHeaders { data, head },
         };
-        Exchange::admit(shared, &facts, Lane::Express)
+        Exchange::admit(shared, &facts, Lane::Express, Protocol::Http11)
     };
     exchange.came_by(&conn.info);
     if exchange.refusal().is_some() {
@@ -233,7 +268,7 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
             }
             Ok(head) => {
                 let facts = facts(&conn.info, conn.socket.client_tls().map(Arc::as_ref), &head);
-                let mut exchange = Exchange::admit(shared, &facts, Lane::Pingora);
+                let mut exchange = Exchange::admit(shared, &facts, Lane::Pingora, protocol(head.version));
                 exchange.came_by(&conn.info);
                 let refused = exchange
                     .refusal()
@@ -421,7 +456,15 @@ fn note_stall(conn: &Conn, shared: &Shared) {
     }
 }
 
-fn gateway_error(malformed: Malformed) -> GatewayError {
+fn protocol(version: Version) -> Protocol {
+    match version {
+        Version::Http10 => Protocol::Http10,
+        Version::Http11 => Protocol::Http11,
+    }
+}
+
+/// What a client is told whose head cannot be served.
+pub(crate) fn gateway_error(malformed: Malformed) -> GatewayError {
     match malformed {
         Malformed::FieldCount => GatewayError::HeadTooLarge,
         Malformed::Version => GatewayError::Version,

@@ -6,6 +6,7 @@
 use crate::access_log::Lane;
 use crate::arrivals::Shed;
 use crate::lane::grammar::Malformed;
+use crate::lane::h2::Ended;
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
 use crate::tls::Failure;
@@ -27,6 +28,7 @@ pub struct Counters {
     declined: [AtomicU64; Why::ALL.len()],
     malformed: [AtomicU64; Malformed::ALL.len()],
     gateway_errors: [AtomicU64; GatewayError::ALL.len()],
+    h2_ended: [AtomicU64; Ended::ALL.len()],
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
 }
@@ -46,6 +48,7 @@ impl Counters {
             declined: zeros(),
             malformed: zeros(),
             gateway_errors: zeros(),
+            h2_ended: zeros(),
             access_log_written: AtomicU64::new(0),
             access_log_dropped: AtomicU64::new(0),
         }
@@ -104,6 +107,11 @@ impl Counters {
         at(&self.gateway_errors, error as usize);
     }
 
+    /// A connection of HTTP/2 ended.
+    pub fn h2_ended(&self, ended: Ended) {
+        at(&self.h2_ended, ended.number());
+    }
+
     /// So many access log lines were written.
     pub(crate) fn access_log_written(&self, lines: u64) {
         add(&self.access_log_written, lines);
@@ -128,6 +136,7 @@ impl Counters {
             declined: pairs(&Why::ALL, &self.declined),
             malformed: pairs(&Malformed::ALL, &self.malformed),
             gateway_errors: pairs(&GatewayError::ALL, &self.gateway_errors),
+            h2_ended: pairs(&Ended::ALL, &self.h2_ended),
             access_log_written: load(&self.access_log_written),
             access_log_dropped: load(&self.access_log_dropped),
         }
@@ -165,6 +174,8 @@ pub struct Reading {
     pub malformed: Vec<(Malformed, u64)>,
     /// Answers of the lanes themselves.
     pub gateway_errors: Vec<(GatewayError, u64)>,
+    /// Connections of HTTP/2, by how they ended.
+    pub h2_ended: Vec<(Ended, u64)>,
     /// Access log lines written.
     pub access_log_written: u64,
     /// Access log lines lost.
@@ -237,6 +248,7 @@ mod tests {
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
         OriginTlsFailure::ALL.iter().for_each(|failure| counters.origin_tls_failed(*failure));
         Failure::ALL.iter().for_each(|failure| counters.handshake(Some(*failure)));
+        Ended::ALL.iter().for_each(|ended| counters.h2_ended(*ended));
         let once = counters.read();
         assert!(once.origin_tls_failures.iter().all(|(_, count)| *count == 1));
         assert!(once.handshake_failures.iter().all(|(_, count)| *count == 1) && once.handshakes == 0);
@@ -246,6 +258,7 @@ mod tests {
         assert!(once.declined.iter().all(|(_, count)| *count == 1));
         assert!(once.malformed.iter().all(|(_, count)| *count == 1));
         assert!(once.gateway_errors.iter().all(|(_, count)| *count == 1));
+        assert!(once.h2_ended.iter().all(|(_, count)| *count == 1));
 
         counters.connection_shed(Shed::ProxyHeaderEnd);
         counters.declined(Why::Trailer);

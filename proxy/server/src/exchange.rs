@@ -1,12 +1,12 @@
 //! A request from its verdict to its log line, whichever lane it takes.
 
-use crate::access_log::{Answer, Entry, Lane};
+use crate::access_log::{Answer, Entry, Lane, Protocol};
 use crate::buffers;
 use crate::clock::Dates;
 use crate::conn::ConnInfo;
 use crate::deadline;
 use crate::request_id::{RequestId, RequestIds};
-use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
+use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then, is_grpc};
 use crate::shared::Shared;
 use std::cell::RefCell;
 use std::fmt;
@@ -52,6 +52,7 @@ struct Asked {
     method: usize,
     host: usize,
     lane: Lane,
+    protocol: Protocol,
 }
 
 /// What is kept of a request.
@@ -71,7 +72,7 @@ impl fmt::Debug for Exchange {
 
 impl Exchange {
     /// Admits a request: the one place where that happens.
-    pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane) -> Box<Self> {
+    pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane, protocol: Protocol) -> Box<Self> {
         let now = shared.clock.now();
         let verdict = match shared.engine.admit(now, facts) {
             // HTTP/2 is not spoken to origins yet.
@@ -83,12 +84,21 @@ impl Exchange {
         let (held, client, accept) = match verdict {
             Verdict::Forward(ticket) => {
                 let client = ticket.account().client;
-                (Held::Forward(ticket), client, Accept::Text)
+                let accept = match protocol {
+                    // Failures of the origin are told to a client of gRPC in its own way, too.
+                    Protocol::Http2 if is_grpc(facts.headers) => Accept::Grpc,
+                    _ => Accept::Text,
+                };
+                (Held::Forward(ticket), client, accept)
             }
             // What body the client likes is asked only where one is ours to write.
             Verdict::Refuse(refusal) => {
                 let client = refusal.account.client;
-                (Held::Refuse(refusal), client, Accept::of(facts.headers))
+                let accept = match protocol {
+                    Protocol::Http2 => Accept::of_h2(facts.headers),
+                    Protocol::Http10 | Protocol::Http11 => Accept::of(facts.headers),
+                };
+                (Held::Refuse(refusal), client, accept)
             }
         };
         let mut id = None;
@@ -102,7 +112,12 @@ impl Exchange {
         Box::new(Self {
             shared: shared.clone(),
             held,
-            asked: Asked::of(facts, lane, if shared.log.is_on() { Keep::All } else { Keep::Method }),
+            asked: Asked::of(
+                facts,
+                lane,
+                protocol,
+                if shared.log.is_on() { Keep::All } else { Keep::Method },
+            ),
             began: now,
             client,
             via: None,
@@ -304,6 +319,7 @@ impl Exchange {
             path: self.asked.path(),
             request_id: self.id.as_ref(),
             lane: self.asked.lane,
+            protocol: self.asked.protocol,
             duration: now.saturating_since(account.began),
         };
         self.shared.log.write(self.shared.clock.wall(), &entry);
@@ -321,7 +337,7 @@ impl Drop for Exchange {
 }
 
 impl Asked {
-    fn of(facts: &Facts<'_>, lane: Lane, keep: Keep) -> Self {
+    fn of(facts: &Facts<'_>, lane: Lane, protocol: Protocol, keep: Keep) -> Self {
         let mut text = buffers::take_text();
         let mut put = |part: &[u8], most: usize| {
             text.extend_from_slice(part.get(..most).unwrap_or(part));
@@ -330,7 +346,7 @@ impl Asked {
         let method = put(facts.method.as_bytes(), MOST_METHOD);
         let host = put(facts.host, if keep == Keep::All { MOST_HOST } else { 0 });
         put(facts.path, if keep == Keep::All { MOST_PATH } else { 0 });
-        Self { text, method, host, lane }
+        Self { text, method, host, lane, protocol }
     }
 
     fn method(&self) -> &[u8] {

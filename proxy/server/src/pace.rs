@@ -47,6 +47,51 @@ impl Toll {
     }
 }
 
+/// A deadline that starts to run when somebody first waits, and takes no slot before.
+#[derive(Debug, Default)]
+pub struct Armed {
+    deadline: Option<Deadline>,
+    set: bool,
+    toll: Toll,
+}
+
+impl Armed {
+    /// Not running.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether it has passed; if it does not run it starts to, and ends `after` from now. Wakes the task of `cx`.
+    pub fn passed(&mut self, after: Duration, cx: &Context<'_>) -> bool {
+        let deadline = self.deadline.get_or_insert_with(Deadline::new);
+        if !self.set {
+            deadline.set(after);
+            self.set = true;
+        }
+        deadline.passed(cx)
+    }
+
+    /// As [`passed`](Self::passed), for a client that takes what we send; see [`Toll`].
+    pub fn late(&mut self, period: Duration, cx: &Context<'_>) -> bool {
+        self.set = true;
+        self.toll.is_late(self.deadline.get_or_insert_with(Deadline::new), period, cx)
+    }
+
+    /// The client has taken so many bytes.
+    pub fn pay(&mut self, bytes: usize) {
+        self.toll.pay(bytes);
+    }
+
+    /// Stops it: there is something else to wait for next.
+    pub fn disarm(&mut self) {
+        if self.set {
+            self.toll = Toll::new();
+            self.deadline.iter().for_each(Deadline::clear);
+            self.set = false;
+        }
+    }
+}
+
 /// Bytes that are to be taken in `period`.
 fn toll(period: Duration) -> u64 {
     let bytes = period.as_millis().saturating_mul(u128::from(LEAST.get())) / 1000;

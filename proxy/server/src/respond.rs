@@ -8,9 +8,11 @@
 mod accept;
 mod body;
 mod gateway_error;
+mod grpc;
 
-pub use accept::Accept;
+pub use accept::{Accept, is_grpc};
 pub use gateway_error::GatewayError;
+pub use grpc::{Code, code_of};
 
 use crate::request_id::RequestId;
 use body::Body;
@@ -119,15 +121,25 @@ impl<'a> Response<'a> {
         Self { status, phrase, retry_after: None, rate_limit: None, allow: None, location, ask, body }
     }
 
-    /// Its status: from 400 to 599, or that of a redirect.
+    /// What it means, for logs and metrics: from 400 to 599, or that of a redirect.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The status that is sent. A client of gRPC gets 200 and looks at `grpc-status`.
+    pub fn wire_status(&self) -> u16 {
+        if self.ask.accept == Accept::Grpc { 200 } else { self.status }
+    }
+
+    /// Whether anything follows the header fields.
+    pub fn has_body(&self) -> bool {
+        self.ask.accept != Accept::Grpc && self.ask.body == BodyPart::Send
     }
 
     /// Appends status line, header fields and body as HTTP/1.1. Allocates only when `out` must grow.
     pub fn write_http1(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend_from_slice(itoa::Buffer::new().format(self.status).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(self.wire_status()).as_bytes());
         out.push(b' ');
         out.extend_from_slice(self.phrase.as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -153,7 +165,11 @@ impl<'a> Response<'a> {
             put("Date", self.ask.date);
         }
         put("Content-Type", self.ask.accept.content_type().as_bytes());
-        put("Content-Length", digits.format(self.body.len()).as_bytes());
+        if self.ask.accept == Accept::Grpc {
+            self.put_grpc(&mut put);
+        } else {
+            put("Content-Length", digits.format(self.body.len()).as_bytes());
+        }
         // RFC 6585 section 4: a 429 must not be stored; the same goes for everything that we say here, but a redirect,
         // for which its status says so.
         if self.location.is_none() {
@@ -183,6 +199,17 @@ impl<'a> Response<'a> {
         }
         if let Some(id) = self.ask.request_id {
             put_checked("X-Request-ID", id.as_bytes());
+        }
+    }
+
+    /// A response of nothing but trailers, which stand where header fields do.
+    fn put_grpc(&self, put: &mut impl FnMut(&'static str, &[u8])) {
+        let mut digits = itoa::Buffer::new();
+        put("grpc-status", digits.format(code_of(self.status).0).as_bytes());
+        // No byte of it needs an escape.
+        put("grpc-message", self.body.detail().as_bytes());
+        if let Some(seconds) = self.retry_after.filter(|_| self.status == 429) {
+            put("grpc-retry-pushback-ms", digits.format(u64::from(seconds.get()) * 1000).as_bytes());
         }
     }
 

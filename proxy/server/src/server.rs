@@ -33,6 +33,8 @@ pub struct Config {
     pub tls: Arc<Tls>,
     /// How long things may take, as far as the flags say it.
     pub given: Given,
+    /// Whether clients of plain listeners may begin with HTTP/2.
+    pub h2c: bool,
     /// Admits requests.
     pub engine: Arc<Engine>,
     /// Tells the time.
@@ -100,6 +102,7 @@ impl Server {
                 arrivals: arrivals.clone(),
                 given: config.given,
                 lanes: config.lanes,
+                h2c: config.h2c,
                 phase: phases.clone(),
             });
             let thread = std::thread::Builder::new().name(format!("weir-worker-{number}"));

@@ -34,6 +34,8 @@ pub struct Shared {
     pub given: Given,
     /// Which lanes are open.
     pub lanes: Lanes,
+    /// Whether a client of a plain listener may begin with HTTP/2 (`--h2c`).
+    pub h2c: bool,
     /// Whether we run or are about to end.
     pub phase: watch::Receiver<Phase>,
 }

@@ -63,6 +63,14 @@ impl Socket {
         }
     }
 
+    /// Whether client and server have agreed on HTTP/2 (ALPN).
+    pub fn speaks_h2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
     /// Closes it after its last byte. A client of TLS is told that this is the end, if there is room for it at once, so
     /// that it need not fear that something was cut off.
     pub fn close(self) {

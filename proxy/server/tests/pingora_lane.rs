@@ -50,6 +50,7 @@ impl Proxy {
             ..Declaration::default()
         });
         let server = Server::start(&Config {
+            h2c: false,
             http: vec![([127, 0, 0, 1], 0).into()],
             https: Vec::new(),
             tls: Arc::new(weir::tls::Tls::start().unwrap()),

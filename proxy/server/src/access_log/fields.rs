@@ -11,7 +11,12 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("method", "Method as sent; at most 32 bytes."),
     ("host", "Host as sent; at most 255 bytes."),
     ("path", "Path as sent, without the query; at most 1024 bytes."),
-    ("status", "Status sent; 0 when none was."),
+    ("protocol", "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`."),
+    (
+        "status",
+        "Status sent; 0 when none was. Where a client of gRPC got 200 and a `grpc-status` from weir itself, the status \
+         that it stands for.",
+    ),
     ("namespace", "Namespace of the Ingress that took the request."),
     ("ingress", "Its name."),
     ("service", "Service and port of the path."),
@@ -29,5 +34,5 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("bytes_out", "Bytes sent: head and body."),
     ("end", "`complete`, `client-abort` or `origin-abort`."),
     ("request_id", "Value of `X-Request-ID`."),
-    ("lane", "`express` or `pingora`: which code served the request."),
+    ("lane", "`express`, `pingora` or `h2`: which code served the request."),
 ];

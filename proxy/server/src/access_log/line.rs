@@ -50,6 +50,7 @@ impl<'a> Line<'a> {
         self.text("method", entry.method, MOST_METHOD);
         self.text("host", entry.host, MOST_HOST);
         self.text("path", entry.path, MOST_PATH);
+        self.word("protocol", entry.protocol.as_str().as_bytes());
         self.number("status", entry.outcome.status.into());
         if let Some(location) = &account.location {
             self.text("namespace", location.object.namespace.as_bytes(), MOST_NAME);

@@ -61,6 +61,7 @@ fn entry<'a>(account: &'a Account, outcome: &'a Outcome, path: &'a [u8]) -> Entr
         path,
         request_id: None,
         lane: Lane::Express,
+        protocol: Protocol::Http11,
         duration: Duration::from_micros(1_002_003),
     }
 }
@@ -89,15 +90,15 @@ fn a_line_says_who_asked_for_what_and_what_became_of_it() {
         Format::Json,
         &entry,
         &expect![[r#"
-        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p\"\\\u0001\u00ff","status":200,"upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
-    "#]],
+            {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p\"\\\u0001\u00ff","protocol":"HTTP/1.1","status":200,"upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
+        "#]],
     );
     check(
         Format::Text,
         &entry,
         &expect![[r#"
-        time="1994-11-06T08:49:37.042Z" client=10.0.0.1 peer=10.0.0.1 method="GET" host="shop.example" path="/p\"\\\u0001\u00ff" status=200 upstream=10.1.2.3:8080 upstream_tries=2 upstream_status=200 upstream_latency=0.001234 upstream_result=respond duration=1.002003 bytes_in=120 bytes_out=1024 end=complete request_id=abc lane=express
-    "#]],
+            time="1994-11-06T08:49:37.042Z" client=10.0.0.1 peer=10.0.0.1 method="GET" host="shop.example" path="/p\"\\\u0001\u00ff" protocol=HTTP/1.1 status=200 upstream=10.1.2.3:8080 upstream_tries=2 upstream_status=200 upstream_latency=0.001234 upstream_result=respond duration=1.002003 bytes_in=120 bytes_out=1024 end=complete request_id=abc lane=express
+        "#]],
     );
     let refused = Outcome { status: 404, upstream: None, ..Outcome::default() };
     let entry = Entry { answer: Answer::Refused(Reason::NoRoute), outcome: &refused, ..entry };
@@ -105,8 +106,8 @@ fn a_line_says_who_asked_for_what_and_what_became_of_it() {
         Format::Json,
         &entry,
         &expect![[r#"
-        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p\"\\\u0001\u00ff","status":404,"reason":"no-route","duration":1.002003,"bytes_in":0,"bytes_out":0,"end":"complete","request_id":"abc","lane":"express"}
-    "#]],
+            {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p\"\\\u0001\u00ff","protocol":"HTTP/1.1","status":404,"reason":"no-route","duration":1.002003,"bytes_in":0,"bytes_out":0,"end":"complete","request_id":"abc","lane":"express"}
+        "#]],
     );
 }
 
@@ -165,8 +166,8 @@ fn a_line_that_has_everything_has_the_fields_of_the_list() {
         Format::Json,
         &entry,
         &expect![[r#"
-        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p","status":200,"namespace":"shop","ingress":"front","service":"cart:80","reason":"address","rule":"allowlist-source-range","rule_reason":"address","mode":"enforce","upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
-    "#]],
+            {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p","protocol":"HTTP/1.1","status":200,"namespace":"shop","ingress":"front","service":"cart:80","reason":"address","rule":"allowlist-source-range","rule_reason":"address","mode":"enforce","upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
+        "#]],
     );
 }
 

@@ -130,6 +130,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         lanes: settings.lanes,
         tls: Arc::new(Tls::start()?),
         given: settings.timeouts,
+        h2c: settings.h2c,
         engine,
         clock,
         counters,

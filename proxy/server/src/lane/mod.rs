@@ -2,5 +2,6 @@
 
 pub mod express;
 pub mod grammar;
+pub mod h2;
 pub mod pingora;
 pub mod wire;

@@ -311,7 +311,7 @@ pub static FAMILIES: &[Family] = &[
         name: "weir_lane_requests_total",
         kind: Kind::Counter,
         labels: &["lane"],
-        help: "Requests that ended, by the lane that served them: express or pingora.",
+        help: "Requests that ended, by the lane that served them: express, pingora or h2.",
         collect: |view, samples| {
             for (lane, count) in &view.process.lanes {
                 samples.push(&[lane.as_str()], number(*count));
@@ -348,6 +348,18 @@ pub static FAMILIES: &[Family] = &[
         collect: |view, samples| {
             for (error, count) in &view.process.gateway_errors {
                 samples.push(&[error.as_str()], number(*count));
+            }
+        },
+    },
+    Family {
+        name: "weir_h2_connections_ended_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Connections of HTTP/2 that ended, by reason: closed and idle are ordinary, a flood is a client that \
+               sent too many frames of one kind.",
+        collect: |view, samples| {
+            for (ended, count) in &view.process.h2_ended {
+                samples.push(&[ended.as_str()], number(*count));
             }
         },
     },

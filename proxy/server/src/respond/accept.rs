@@ -12,10 +12,12 @@ pub enum Accept {
     Json,
     /// `text/html`.
     Html,
+    /// None: a call of gRPC, whose client looks at fields only.
+    Grpc,
 }
 
 impl Accept {
-    /// All of them.
+    /// All that are a body.
     pub const ALL: [Self; 3] = [Self::Text, Self::Json, Self::Html];
 
     /// Reads the `Accept` fields of a request (RFC 9110 section 12.5.1): of the kinds that we can make, the one with
@@ -39,14 +41,32 @@ impl Accept {
         best.1
     }
 
+    /// As [`of`](Self::of), for a request over HTTP/2, which may be a call of gRPC (its `Content-Type` says so).
+    pub fn of_h2(headers: &dyn Headers) -> Self {
+        if is_grpc(headers) { Self::Grpc } else { Self::of(headers) }
+    }
+
     /// Value of `Content-Type`.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; charset=utf-8",
             Self::Json => "application/problem+json",
             Self::Html => "text/html; charset=utf-8",
+            Self::Grpc => "application/grpc",
         }
     }
+}
+
+/// Whether a request is a call of gRPC: `application/grpc`, with a subtype or parameters behind it. What its variants
+/// for browsers are called goes on with another byte.
+pub fn is_grpc(headers: &dyn Headers) -> bool {
+    let mut found = false;
+    headers.visit("content-type", &mut |value| {
+        let rest = value.get(..GRPC.len()).filter(|start| start.eq_ignore_ascii_case(GRPC.as_bytes()));
+        let next = value.get(GRPC.len());
+        found |= rest.is_some() && matches!(next, None | Some(b'+' | b';' | b' '));
+    });
+    found
 }
 
 /// The weight of one element in thousandths, and the kind it names; `None` for kinds that we do not make.
@@ -86,6 +106,7 @@ const KINDS: [(&str, Accept); 6] = [
     ("text/plain", Accept::Text),
 ];
 const MAX_ELEMENTS: u32 = 32;
+const GRPC: &str = "application/grpc";
 
 #[cfg(test)]
 mod tests {
@@ -120,6 +141,16 @@ mod tests {
             (";;;,,,q=", Accept::Text),
         ] {
             assert_eq!(accept(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn calls_of_grpc_are_known_by_their_content_type() {
+        for value in ["application/grpc", "Application/gRPC+proto", "application/grpc;charset=x"] {
+            assert_eq!(Accept::of_h2(&Sent(value)), Accept::Grpc, "{value:?}");
+        }
+        for value in ["application/grpc-web", "application/grpcx", "application/gr", "text/plain", ""] {
+            assert_eq!(Accept::of_h2(&Sent(value)), Accept::Text, "{value:?}");
         }
     }
 

@@ -72,6 +72,11 @@ impl<'a> Body<'a> {
         Self { accept, status: [digit(status / 100), digit(status / 10), digit(status)], phrase, about }
     }
 
+    /// What people read.
+    pub(super) fn detail(&self) -> &'static str {
+        self.about.detail
+    }
+
     pub(super) fn len(&self) -> usize {
         let mut len = 0usize;
         self.for_each_piece(|piece| len = len.saturating_add(piece.len()));
@@ -87,6 +92,7 @@ impl<'a> Body<'a> {
             Accept::Text => self.text(put),
             Accept::Json => self.json(put),
             Accept::Html => self.html(put),
+            Accept::Grpc => {}
         }
     }
 

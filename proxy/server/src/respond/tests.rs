@@ -187,6 +187,51 @@ fn a_value_that_could_end_its_line_is_left_out() {
 }
 
 #[test]
+fn a_call_of_grpc_gets_its_status_in_fields_and_nothing_else() {
+    let mut limited = refusal(Reason::Rate, 429, None);
+    limited.retry_after = NonZeroU32::new(7);
+    let closed = refusal(Reason::NoEndpoint, 503, None);
+    for (refusal, expected) in [
+        (
+            &limited,
+            &[
+                ("Content-Type", "application/grpc"),
+                ("grpc-status", "8"),
+                ("grpc-message", "Too many requests: please slow down."),
+                ("grpc-retry-pushback-ms", "7000"),
+                ("Cache-Control", "no-store"),
+                ("Retry-After", "7"),
+            ][..],
+        ),
+        (
+            &closed,
+            &[
+                ("Content-Type", "application/grpc"),
+                ("grpc-status", "14"),
+                ("grpc-message", "The service behind this path is not available."),
+                ("Cache-Control", "no-store"),
+            ],
+        ),
+    ] {
+        let response = Response::refusal(refusal, ask(Accept::Grpc));
+        assert_eq!((response.status(), response.wire_status()), (refusal.status, 200));
+        assert!(!response.has_body());
+        let mut fields = Vec::new();
+        response
+            .for_each_header(|name, value| fields.push((name, String::from_utf8(value.to_vec()).unwrap())));
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(
+            fields.iter().filter(|(name, _)| !name.starts_with("RateLimit")).collect::<Vec<_>>(),
+            expected.iter().collect::<Vec<_>>()
+        );
+    }
+    for status in 400..600 {
+        let Code(number, name) = code_of(status);
+        assert!((1..=16).contains(&number) && !name.is_empty(), "{status}");
+    }
+}
+
+#[test]
 fn every_refusal_of_every_kind_reads_as_http_1() {
     for reason in Reason::ALL {
         for status in [400, 429, 499, 503, 599] {

@@ -49,6 +49,8 @@ pub struct Settings {
     pub lanes: Lanes,
     /// How long things may take, as far as it is said here.
     pub timeouts: Given,
+    /// Whether clients of plain listeners may begin with HTTP/2.
+    pub h2c: bool,
     /// Where access log lines go.
     pub access_log: access_log::Target,
     /// How access log lines look.
@@ -130,6 +132,7 @@ impl Default for Settings {
             in_flight: NonZeroUsize::new(engine.in_flight).unwrap_or(NonZeroUsize::MIN),
             lanes: Lanes::Auto,
             timeouts: Given::default(),
+            h2c: false,
             access_log: access_log::Target::Stdout,
             access_log_format: access_log::Format::Json,
             log_level: "info".to_owned(),

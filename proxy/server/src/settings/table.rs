@@ -81,6 +81,16 @@ pub static ROWS: &[Row] = &[
         print: |settings| join(&settings.https),
     },
     Row {
+        name: "h2c",
+        placeholder: "",
+        summary: "Serve HTTP/2 on the addresses for plain HTTP to clients that begin with it (\"prior knowledge\").",
+        good: "true",
+        bad: "on",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.h2c = on),
+        print: |settings| settings.h2c.to_string(),
+    },
+    Row {
         name: "admin",
         placeholder: "ADDR",
         summary: "Address of `/metrics`, `/healthz`, `/readyz`, `/api/*` and the status page, or `off`. Whoever reaches \

@@ -190,7 +190,11 @@ fn names_are_unique_and_speak_for_themselves() {
     names.dedup();
     assert_eq!(names.len(), count);
     for row in ROWS {
-        assert!(row.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.name);
+        assert!(
+            row.name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')),
+            "{}",
+            row.name
+        );
         assert!(row.summary.ends_with('.') && row.summary.len() < 260, "{}", row.name);
         assert_eq!(row.placeholder.is_empty(), matches!(row.arity, table::Arity::Switch), "{}", row.name);
     }

@@ -184,7 +184,7 @@ fn protocols(alpn: Alpn) -> Vec<Vec<u8>> {
     spoken.map(|protocol| protocol.to_vec()).collect()
 }
 
-/// What of ALPN is spoken here, whatever hosts offer. The place to switch HTTP/2 on.
-pub const SPOKEN: [&[u8]; 1] = [b"http/1.1"];
+/// What of ALPN is spoken here, whatever hosts offer.
+pub const SPOKEN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// Tickets that a client of TLS 1.3 gets for a handshake; one who resumes with it gets a new one.
 const TICKETS: usize = 1;

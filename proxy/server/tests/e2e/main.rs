@@ -14,6 +14,7 @@ mod edge;
 mod endings;
 mod forwarding;
 mod handshakes;
+mod http2;
 mod https;
 mod identity;
 mod lanes;

@@ -8,6 +8,7 @@ use crate::respond::{GatewayError, Then};
 use crate::socket::Socket;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::custom::server::Session;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use std::ops::Range;
@@ -109,6 +110,11 @@ impl Forwarder {
             flight.tell(|story| story.reply = Some(Reply::Error(GatewayError::MalformedRequest)));
         }
         flight.take_back().map(|returned| Landed { returned, verdict })
+    }
+
+    /// Forwards one request that brings a session of its own.
+    pub(crate) async fn forward_stream(&self, stream: Box<dyn Session>) {
+        drop(self.proxy.process_new_http(ServerSession::new_custom(stream), &self.keep).await);
     }
 }
 

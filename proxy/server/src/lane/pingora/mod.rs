@@ -6,35 +6,30 @@
 //! back to `landing`, and every answer that is ours is written there. What is refused never gets to pingora.
 
 mod edit;
-mod flight;
+pub(crate) mod flight;
 mod forward;
 mod gate;
 mod landing;
+pub(crate) mod plan;
 mod stream;
 pub mod strict;
 
 use crate::conn::ConnInfo;
 use crate::counters::Timeout;
 use crate::exchange::Exchange;
-use crate::lane::grammar;
 use crate::lane::wire::Persistence;
-use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
-use crate::pace::Pace;
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::socket::Socket;
-use crate::upstream::tls::{Dial, Speaks};
-use flight::{Dialect, Fault, Flight, Plan, Presence, Reply, Story, Underscores, Upgrade};
+use flight::{Dialect, Fault, Flight, Plan, Presence, Reply, Story, Upgrade};
 use forward::{Forwarder, Landed, Message};
-use http::HeaderValue;
+use pingora_core::protocols::http::custom::server::Session;
+use plan::Asked;
 use std::fmt;
 use std::sync::Arc;
-use strict::{BodyLength, Head, MAX_FIELDS, Version};
+use strict::{BodyLength, MAX_FIELDS, Version};
 use weir_core::account::End;
 use weir_core::backend::Backend;
-use weir_core::facts::Scheme;
-use weir_core::policy::{BodyLimit, Settings};
-use weir_core::ticket::Ticket;
 use weir_core::tls::ClientTls;
 
 /// The way for requests that the express lane does not take. One per worker.
@@ -108,6 +103,11 @@ impl PingoraLane {
         }
     }
 
+    /// Takes a stream of another protocol through pingora. When this future is dropped the request is broken off.
+    pub(crate) async fn forward_stream(&self, stream: impl Session) {
+        self.forwarder.forward_stream(Box::new(stream)).await;
+    }
+
     /// What pingora needs for a request.
     fn prepare(
         &self,
@@ -118,9 +118,32 @@ impl PingoraLane {
     ) -> Option<Ready> {
         let mut slots = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let head = strict::read(received, &mut slots).ok()?;
-        let snapshot = self.shared.engine.snapshot();
+        let presence = match head.body {
+            BodyLength::Known(length) if length <= received.len().saturating_sub(head.len) as u64 => {
+                Presence::Whole
+            }
+            _ => Presence::Part,
+        };
+        let asked = Asked {
+            target: head.origin_form(),
+            host: head.host,
+            dialect: match head.version {
+                Version::Http10 => Dialect::Http10,
+                Version::Http11 => Dialect::Http11,
+            },
+            expects_continue: head.expects_continue,
+            persistence: if head.persistent { Persistence::KeepAlive } else { Persistence::Close },
+            method: head.method,
+            upgrade: if head.upgrades { Upgrade::Offer } else { Upgrade::Drop },
+            presence,
+            content_length: match head.body {
+                BodyLength::Known(length) => Some(length),
+                BodyLength::Chunked => None,
+            },
+            headers: &head.fields,
+        };
         Some(Ready {
-            plan: self.plan(&head, received.len(), (info, tls), exchange, &snapshot.settings)?,
+            plan: plan::plan(asked, (info, tls), exchange, &self.shared)?,
             backend: exchange.ticket()?.backend().clone(),
             message: Message {
                 head: head.len,
@@ -132,65 +155,6 @@ impl PingoraLane {
                     Version::Http11 => Then::Keep,
                 },
             },
-        })
-    }
-
-    fn plan(
-        &self,
-        head: &Head<'_, '_>,
-        received: usize,
-        (info, tls): (&ConnInfo, Option<&ClientTls>),
-        exchange: &Exchange,
-        settings: &Settings,
-    ) -> Option<Plan> {
-        let ticket = exchange.ticket()?;
-        let mut fields = Vec::with_capacity(MOST_ADDED);
-        let inputs = Inputs {
-            client: exchange.client(),
-            host: head.host,
-            port: info.local.port(),
-            scheme: info.scheme,
-            forwarded_for: ForwardedFor::from_append(settings.trust.append),
-            request_id: exchange.request_id(),
-            certificate: Certificate::asked(tls, &ticket.policy().tls.client),
-            headers: &head.fields,
-        };
-        origin_headers::for_each(&inputs, |name, value| fields.push((name, value.to_vec())));
-        let mut response_fields = Vec::new();
-        exchange.for_each_response_field(|name, value| {
-            response_fields.extend(HeaderValue::from_bytes(value).ok().map(|value| (name, value)));
-        });
-        Some(Plan {
-            peer: info.peer,
-            target: head.origin_form(),
-            host: head.host.to_vec(),
-            dialect: match head.version {
-                Version::Http10 => Dialect::Http10,
-                Version::Http11 => Dialect::Http11,
-            },
-            expects_continue: head.expects_continue,
-            persistence: if head.persistent { Persistence::KeepAlive } else { Persistence::Close },
-            origin_persistence: origin_persistence(head),
-            upgrade: if head.upgrades { Upgrade::Offer } else { Upgrade::Drop },
-            presence: match head.body {
-                BodyLength::Known(length) if length <= received.saturating_sub(head.len) as u64 => {
-                    Presence::Whole
-                }
-                _ => Presence::Part,
-            },
-            body_limit: match (head.body, ticket.body_limit()) {
-                (BodyLength::Chunked, (BodyLimit::Bytes(most), mode)) => Some((most, mode)),
-                // A length that is known was judged with the head.
-                _ => None,
-            },
-            origin: ticket.policy().origin.clone(),
-            dial: dial(&self.shared, ticket, info.scheme)?,
-            fields,
-            underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
-            response_fields,
-            body_timeout: self.shared.timeouts().body,
-            body_pace: ticket.policy().body.min_rate.map(Pace::asked),
-            write_timeout: self.shared.timeouts().write,
         })
     }
 
@@ -222,41 +186,11 @@ impl PingoraLane {
     }
 }
 
-/// An origin that does not read the body of such a request would take it for the next one: one with a method that needs
-/// none, or one that it answers before the client was told to continue. What follows a request that closes is not
-/// processed (RFC 9112 section 9.6).
-fn origin_persistence(head: &Head<'_, '_>) -> Persistence {
-    match head.body {
-        BodyLength::Known(0) => Persistence::KeepAlive,
-        _ if head.expects_continue || grammar::may_ignore_content(head.method) => Persistence::Close,
-        _ => Persistence::KeepAlive,
-    }
-}
-
-/// How the request's origin is connected to over TLS, which is `None` without. Nothing at all where TLS is asked for and
-/// cannot be had: such a request must not go anywhere.
-#[allow(
-    clippy::option_option,
-    reason = "the inner one is a kind of connection, the outer one whether there is any"
-)]
-fn dial(shared: &Shared, ticket: &Ticket, scheme: Scheme) -> Option<Option<Arc<Dial>>> {
-    let protocol = ticket.policy().origin.protocol;
-    if !protocol.encrypts(scheme) {
-        return Some(None);
-    }
-    let speaks = if protocol.is_h2() { Speaks::Http2 } else { Speaks::Http1 };
-    let policy = ticket.location()?.origin_tls()?;
-    shared.tls.origins.of(policy, speaks, &shared.counters).ok().map(|connector| Some(Dial::new(connector)))
-}
-
 impl fmt::Debug for PingoraLane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PingoraLane").finish_non_exhaustive()
     }
 }
-
-/// Fields that an origin is told at most.
-const MOST_ADDED: usize = 16;
 
 #[cfg(test)]
 mod tests;

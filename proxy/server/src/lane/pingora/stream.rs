@@ -4,11 +4,10 @@
 //! read differently is broken off here. What comes behind the message is kept for our loop. Pingora drops the stream
 //! without a word on most paths; the socket then goes back through [`Returned`].
 
-use crate::deadline::Deadline;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::lane::pingora::strict::BodyLength;
 use crate::lane::wire::{Chunks, Progress};
-use crate::pace::Toll;
+use crate::pace::Armed;
 use crate::socket::Socket;
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -23,7 +22,6 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
@@ -445,47 +443,6 @@ fn split(data: &[u8], head: usize, body: BodyLength) -> Result<(Rest, usize), Ma
             }
         }
     })
-}
-
-/// A deadline that is set when somebody first waits.
-struct Armed {
-    deadline: Option<Deadline>,
-    set: bool,
-    toll: Toll,
-}
-
-impl Armed {
-    fn new() -> Self {
-        Self { deadline: None, set: false, toll: Toll::new() }
-    }
-
-    fn passed(&mut self, after: Duration, cx: &Context<'_>) -> bool {
-        let deadline = self.deadline.get_or_insert_with(Deadline::new);
-        if !self.set {
-            deadline.set(after);
-            self.set = true;
-        }
-        deadline.passed(cx)
-    }
-
-    /// As [`passed`](Self::passed), for a client that takes what we send; see [`Toll`].
-    fn late(&mut self, period: Duration, cx: &Context<'_>) -> bool {
-        self.set = true;
-        self.toll.is_late(self.deadline.get_or_insert_with(Deadline::new), period, cx)
-    }
-
-    /// The client has taken so many bytes.
-    fn pay(&mut self, bytes: usize) {
-        self.toll.pay(bytes);
-    }
-
-    fn disarm(&mut self) {
-        if self.set {
-            self.toll = Toll::new();
-            self.deadline.iter().for_each(Deadline::clear);
-            self.set = false;
-        }
-    }
 }
 
 fn gone() -> io::Error {

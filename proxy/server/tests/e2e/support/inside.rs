@@ -83,6 +83,7 @@ impl Inside {
         let counters = Arc::new(Counters::default());
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::start(&Config {
+            h2c: false,
             http: vec![local],
             https: vec![local],
             tls: Arc::new(Tls::start().unwrap()),

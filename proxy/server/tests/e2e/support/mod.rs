@@ -4,6 +4,7 @@
 pub mod cases;
 pub mod client;
 pub mod gate;
+pub mod h2;
 pub mod inside;
 pub mod lane;
 pub mod origin;

@@ -107,6 +107,7 @@ impl Front {
 fn shared(phase: watch::Receiver<Phase>) -> Shared {
     let config = EngineConfig { clients: 1_000, in_flight: 100, seed: Seed::from_u128(1) };
     Shared {
+        h2c: false,
         engine: Arc::new(Engine::new(config)),
         clock: Clock::start(),
         counters: Arc::default(),
@@ -148,7 +149,7 @@ async fn serve(mut socket: Socket, info: ConnInfo, lane: Arc<PingoraLane>, share
                 head_bytes: head.len,
                 headers: &head.fields,
             };
-            Exchange::admit(&shared, &facts, Lane::Pingora)
+            Exchange::admit(&shared, &facts, Lane::Pingora, crate::access_log::Protocol::Http11)
         };
         if exchange.refusal().is_some() {
             let mut text = Vec::new();

@@ -1,0 +1,4 @@
+//! HTTP/2 in front.
+
+mod floods;
+mod requests;
