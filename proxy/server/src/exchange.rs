@@ -74,14 +74,7 @@ impl Exchange {
     /// Admits a request: the one place where that happens.
     pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane, protocol: Protocol) -> Box<Self> {
         let now = shared.clock.now();
-        let verdict = match shared.engine.admit(now, facts) {
-            // HTTP/2 is not spoken to origins yet.
-            Verdict::Forward(ticket) if ticket.policy().origin.protocol.is_h2() => {
-                Verdict::Refuse(ticket.refuse_endpoint())
-            }
-            verdict => verdict,
-        };
-        let (held, client, accept) = match verdict {
+        let (held, client, accept) = match shared.engine.admit(now, facts) {
             Verdict::Forward(ticket) => {
                 let client = ticket.account().client;
                 let accept = match protocol {

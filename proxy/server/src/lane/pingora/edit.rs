@@ -3,8 +3,9 @@
 use super::flight::{Dialect, Plan, Underscores, Upgrade};
 use crate::lane::grammar::decimal;
 use crate::lane::wire::{CAP, FieldKind, MAX_RESPONSE_FIELDS, Persistence, kind_of};
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use pingora_error::Result;
+use pingora_error::{ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 /// Makes the origin's request of the client's: of what pingora made of it, and of what the client `sent`.
@@ -28,9 +29,27 @@ pub(crate) fn edit_request(request: &mut RequestHeader, sent: &RequestHeader, pl
         (Upgrade::Drop, Persistence::Close) => request.insert_header(header::CONNECTION, "close")?,
         (Upgrade::Drop, Persistence::KeepAlive) => {}
     }
+    if plan.origin.protocol.is_h2() && sent.headers.contains_key(header::TE) {
+        // The one thing it may say (RFC 9113 section 8.2.2). Servers of gRPC take its absence for a bad proxy.
+        request.insert_header(header::TE, "trailers")?;
+    }
     for (name, value) in &plan.fields {
         request.append_header(*name, value.as_slice())?;
     }
+    match plan.dial {
+        Some(_) if plan.origin.protocol.is_h2() => say_https(request),
+        _ => Ok(()),
+    }
+}
+
+/// Makes `:scheme` and `:authority` of HTTP/2 ourselves. Pingora makes them of `Host`, and does not know that the
+/// connection is encrypted: there would be `http`, at which servers that compare it with their connection take offence.
+fn say_https(request: &mut RequestHeader) -> Result<()> {
+    let Some(host) = request.remove_header(&header::HOST) else { return Ok(()) };
+    let target = request.uri.path_and_query().cloned();
+    let uri = http::Uri::builder().scheme("https").authority(host.as_bytes());
+    let uri = uri.path_and_query(target.unwrap_or(PathAndQuery::from_static("/"))).build();
+    request.set_uri(uri.or_err(ErrorType::InvalidHTTPHeader, "no authority")?);
     Ok(())
 }
 

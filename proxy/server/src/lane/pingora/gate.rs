@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::TRANSFER_ENCODING;
 use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::ALPN;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
@@ -375,6 +376,11 @@ fn peer(plan: &Plan, address: SocketAddr, began: Instant) -> HttpPeer {
             options.idle_timeout = Some(dial.idle_timeout(IDLE));
             options.custom_l4 = Some(dial);
         }
+        if origin.protocol.is_h2() {
+            // Without TLS this is prior knowledge; there is no way back to HTTP/1.1, which has no trailers here.
+            options.alpn = ALPN::H2;
+            options.max_h2_streams = MOST_H2_STREAMS;
+        }
         // Upgrades are offered again with the protocol that was asked for; pingora knows of websockets only.
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     }
@@ -385,7 +391,11 @@ fn peer(plan: &Plan, address: SocketAddr, began: Instant) -> HttpPeer {
 fn result_of(error: &Error) -> UpstreamResult {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamResult::TimeoutRead,
-        ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => UpstreamResult::Reset,
+        ErrorType::ReadError
+        | ErrorType::WriteError
+        | ErrorType::ConnectionClosed
+        // A stream that was reset, or a connection that says goodbye.
+        | ErrorType::H2Error => UpstreamResult::Reset,
         // Pingora's name for a body that ended before its length was there.
         ErrorType::Custom("PrematureBodyEnd") => UpstreamResult::Reset,
         _ => UpstreamResult::InvalidResponse,
@@ -430,6 +440,8 @@ fn conclude(story: &mut Story, error: &Error, responded: bool, part: bool) {
 const TRY_NEXT: ErrorType = ErrorType::Custom("TryNextEndpoint");
 /// Connections that turned out to be closed before an endpoint counts as failing.
 const MOST_STALE: u32 = 2;
+/// Streams of one connection to an origin, where the origin does not want fewer.
+const MOST_H2_STREAMS: usize = 100;
 /// How long an unused connection to an origin is kept.
 const IDLE: Duration = Duration::from_secs(60);
 /// A last try gets at least this, however little of the time for all tries is left.

@@ -12,7 +12,7 @@ use crate::upstream::tls::{Dial, Speaks};
 use http::HeaderValue;
 use std::sync::Arc;
 use weir_core::facts::{Headers, Scheme};
-use weir_core::policy::BodyLimit;
+use weir_core::policy::{BodyLimit, Origin};
 use weir_core::ticket::Ticket;
 use weir_core::tls::ClientTls;
 
@@ -73,7 +73,7 @@ pub(crate) fn plan(
         dialect: asked.dialect,
         expects_continue: asked.expects_continue,
         persistence: asked.persistence,
-        origin_persistence: origin_persistence(&asked),
+        origin_persistence: origin_persistence(&asked, &ticket.policy().origin),
         upgrade: asked.upgrade,
         presence: asked.presence,
         body_limit: match (asked.content_length, ticket.body_limit()) {
@@ -96,8 +96,10 @@ pub(crate) fn plan(
 /// An origin that does not read the body of such a request would take it for the next one: one with a method that needs
 /// none, or one that it answers before the client was told to continue. What follows a request that closes is not
 /// processed (RFC 9112 section 9.6).
-fn origin_persistence(asked: &Asked<'_>) -> Persistence {
+fn origin_persistence(asked: &Asked<'_>, origin: &Origin) -> Persistence {
     match asked.content_length {
+        // In HTTP/2 a body is not next to anything.
+        _ if origin.protocol.is_h2() => Persistence::KeepAlive,
         Some(0) => Persistence::KeepAlive,
         _ if asked.expects_continue || grammar::may_ignore_content(asked.method) => Persistence::Close,
         _ => Persistence::KeepAlive,

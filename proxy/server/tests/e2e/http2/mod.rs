@@ -1,4 +1,5 @@
 //! HTTP/2 in front.
 
 mod floods;
+mod grpc;
 mod requests;

@@ -1,6 +1,7 @@
 //! Clients of HTTP/2: one that behaves, on the `h2` library, and one whose every frame a test decides.
 
 use super::PATIENCE;
+use super::pki::Certificate;
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{self, SendRequest};
@@ -8,9 +9,12 @@ use http::{HeaderMap, Request};
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// A connection of a client that behaves.
 pub struct H2 {
@@ -316,5 +320,128 @@ impl RawH2 {
             }
         }
         reason
+    }
+}
+
+/// What an origin does with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Sends every piece back as it comes, and at the end a status of 0.
+    Echo,
+    /// Answers with a status and nothing else.
+    Refuse,
+    /// Never answers.
+    Hang,
+    /// Begins to answer, and never ends.
+    Begin,
+    /// Begins to answer, and breaks off.
+    Break,
+}
+
+/// An origin that speaks HTTP/2 with prior knowledge and nothing else; the path says what it does.
+pub struct GrpcOrigin {
+    pub address: SocketAddr,
+    pub seen: Arc<Mutex<Vec<http::request::Parts>>>,
+}
+
+impl GrpcOrigin {
+    pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// One that speaks TLS, and only these protocols inside it.
+    pub fn over_tls(certificate: &Certificate, protocols: &[&str]) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = builder.unwrap().with_no_client_auth().with_cert_resolver(certificate.resolver());
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Self::with(Some(Arc::new(config).into()))
+    }
+
+    fn with(tls: Option<TlsAcceptor>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = seen.clone();
+        // The thread ends with the test process.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                loop {
+                    let (tcp, _) = listener.accept().await.unwrap();
+                    let (tls, log) = (tls.clone(), log.clone());
+                    tokio::spawn(async move {
+                        match tls {
+                            None => serve_calls(tcp, log).await,
+                            Some(tls) => {
+                                if let Ok(stream) = tls.accept(tcp).await {
+                                    serve_calls(stream, log).await;
+                                }
+                            }
+                        }
+                    });
+                }
+            });
+        });
+        Self { address, seen }
+    }
+}
+
+async fn serve_calls(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    log: Arc<Mutex<Vec<http::request::Parts>>>,
+) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let log = log.clone();
+        tokio::spawn(async move {
+            let (parts, body) = request.into_parts();
+            let call = match parts.uri.path() {
+                "/test/Echo" => Call::Echo,
+                "/test/Refuse" => Call::Refuse,
+                "/test/Hang" => Call::Hang,
+                "/test/Begin" => Call::Begin,
+                _ => Call::Break,
+            };
+            log.lock().unwrap().push(parts);
+            serve_call(call, body, respond).await;
+        });
+    }
+}
+
+async fn serve_call(call: Call, mut body: h2::RecvStream, mut respond: h2::server::SendResponse<Bytes>) {
+    let head = http::Response::builder().status(200).header("content-type", "application/grpc");
+    match call {
+        Call::Hang => std::future::pending().await,
+        Call::Refuse => {
+            let head = head.header("grpc-status", "5").header("grpc-message", "none").body(()).unwrap();
+            respond.send_response(head, true).unwrap();
+        }
+        Call::Echo => {
+            let mut stream = respond.send_response(head.body(()).unwrap(), false).unwrap();
+            while let Some(Ok(data)) = body.data().await {
+                let _ = body.flow_control().release_capacity(data.len());
+                if stream.send_data(data, false).is_err() {
+                    return;
+                }
+            }
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", "0".parse().unwrap());
+            trailers.insert("x-after", "all".parse().unwrap());
+            let _ = stream.send_trailers(trailers);
+        }
+        Call::Begin | Call::Break => {
+            let mut stream = respond.send_response(head.body(()).unwrap(), false).unwrap();
+            stream.send_data(Bytes::from_static(b"half"), false).unwrap();
+            if call == Call::Begin {
+                return std::future::pending().await;
+            }
+            // Ended in the middle, but not before that was sent.
+            while body.data().await.is_some() {}
+            stream.send_reset(Reason::INTERNAL_ERROR);
+        }
     }
 }
