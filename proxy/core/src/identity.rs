@@ -1,11 +1,13 @@
 //! Who asks: the client's address, never taken from a header that an untrusted peer sent.
 
 mod addresses;
+pub mod forwarded;
 
 pub use addresses::AddressSet;
 
 use crate::facts::{Facts, Headers};
 use crate::policy::{Profile, Settings, TrustMode};
+use forwarded::Element;
 use std::net::{IpAddr, SocketAddr};
 
 /// The client of one request.
@@ -17,6 +19,55 @@ pub struct Client {
     pub peer: IpAddr,
     /// What of the peer's forwarded headers is believed; [`TrustMode::Ignore`] for peers that are not trusted.
     pub trust: TrustMode,
+    /// In whose words proxies speak of clients.
+    pub words: Words,
+}
+
+impl Client {
+    /// The elements of `Forwarded` that trusted peers have written, from right to left; none where that is not the
+    /// header in force. `headers` are those of the request that it is the client of.
+    pub fn visit_believed(&self, headers: &dyn Headers, visit: &mut dyn FnMut(&Element<'_>)) {
+        let Words::Forwarded { believed } = self.words else { return };
+        let mut left = usize::from(believed);
+        forwarded::visit(headers, ELEMENTS_MAX, &mut |element| {
+            let Some(rest) = left.checked_sub(1) else { return Step::Stop };
+            left = rest;
+            visit(element);
+            Step::Continue
+        });
+    }
+
+    /// The leftmost of them: what the outermost trusted proxy said of the client's own request. Nothing where peers are
+    /// believed in no more than addresses.
+    pub fn outermost(&self, headers: &dyn Headers, visit: &mut dyn FnMut(&Element<'_>)) {
+        let Words::Forwarded { believed } = self.words else { return };
+        if self.trust != TrustMode::All {
+            return;
+        }
+        let mut left = believed;
+        self.visit_believed(headers, &mut |element| {
+            left = left.saturating_sub(1);
+            if left == 0 {
+                visit(element);
+            }
+        });
+    }
+}
+
+/// In whose words proxies speak of clients, by the name of `forwarded-for-header`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Words {
+    /// Of `X-Forwarded-For`, or of another list of addresses; scheme, host and port are in `X-Forwarded-Proto`, `-Host`
+    /// and `-Port`.
+    #[default]
+    List,
+    /// Of `Forwarded` (RFC 7239), where scheme and host are too. What comes as `X-Forwarded-Proto` or `-Host` counts for
+    /// nothing: a proxy that writes the one need not cut the others.
+    Forwarded {
+        /// How many elements were written by trusted peers, counted from the right. The last of them tells of the
+        /// client, or of whoever is hidden behind a name that is no address.
+        believed: u8,
+    },
 }
 
 /// Who is believed, and in which header: the settings' [`Trust`](crate::policy::Trust) made ready for requests.
@@ -27,8 +78,7 @@ pub struct Identification {
     /// Whether the proxies are some, and not simply everybody.
     named: bool,
     proxy_protocol: bool,
-    header: String,
-    lines: Lines,
+    header: Header,
 }
 
 /// What is known of a connection when it is accepted.
@@ -44,7 +94,16 @@ pub enum Greeting {
     RefuseHeader,
 }
 
-/// Which lines of the header count.
+/// The header with the addresses.
+#[derive(Debug)]
+enum Header {
+    /// A list of addresses under this name.
+    List(String, Lines),
+    /// `Forwarded`.
+    Forwarded,
+}
+
+/// Which lines of a header count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lines {
     /// All of them, as if they were one list (RFC 9110 section 5.3).
@@ -58,14 +117,15 @@ impl Identification {
     pub fn new(settings: &Settings) -> Self {
         let trust = &settings.trust;
         let plain = trust.header.eq_ignore_ascii_case("x-forwarded-for");
-        let lines = match settings.profile {
-            Profile::IngressNginx if !plain => Lines::First,
-            Profile::IngressNginx | Profile::Weir => Lines::All,
+        let header = match settings.profile {
+            _ if trust.header.eq_ignore_ascii_case(forwarded::NAME) => Header::Forwarded,
+            Profile::IngressNginx if !plain => Header::List(trust.header.clone(), Lines::First),
+            Profile::IngressNginx | Profile::Weir => Header::List(trust.header.clone(), Lines::All),
         };
         let proxies = AddressSet::new(&trust.proxies);
         let named = trust.proxies.iter().all(|block| block.prefix_len() > 0);
         let proxy_protocol = settings.edge.proxy_protocol.required;
-        Self { mode: trust.address, proxies, named, proxy_protocol, header: trust.header.clone(), lines }
+        Self { mode: trust.address, proxies, named, proxy_protocol, header }
     }
 
     /// What a connection from `peer` begins with, and who its client is.
@@ -93,33 +153,58 @@ impl Identification {
     pub fn identify(&self, facts: &Facts<'_>) -> Client {
         let peer = facts.peer.to_canonical();
         if !self.believes(peer) {
-            return Client { address: peer, peer, trust: TrustMode::Ignore };
+            let words = match self.header {
+                Header::List(..) => Words::List,
+                Header::Forwarded => Words::Forwarded { believed: 0 },
+            };
+            return Client { address: peer, peer, trust: TrustMode::Ignore, words };
         }
-        Client { address: self.walk(peer, facts.headers), peer, trust: self.mode }
+        let (address, words) = match &self.header {
+            Header::List(name, lines) => (self.walk(peer, facts.headers, name, *lines), Words::List),
+            Header::Forwarded => self.walk_forwarded(peer, facts.headers),
+        };
+        Client { address, peer, trust: self.mode, words }
     }
 
-    fn walk(&self, peer: IpAddr, headers: &dyn Headers) -> IpAddr {
-        let mut lines = 0_usize;
-        headers.visit(&self.header, &mut |_| lines += 1);
-        if self.lines == Lines::First {
-            lines = lines.min(1);
-        }
+    fn walk(&self, peer: IpAddr, headers: &dyn Headers, name: &str, lines: Lines) -> IpAddr {
         let mut walk = Walk { address: peer, left: ELEMENTS_MAX };
-        // Values are visited in the order of arrival and borrowed for a moment only, so each line is a visit of its own.
-        for line in (lines.saturating_sub(LINES_MAX)..lines).rev() {
-            let mut number = 0_usize;
-            let mut step = Step::Continue;
-            headers.visit(&self.header, &mut |value| {
-                if number == line {
-                    step = walk.line(value, &self.proxies);
-                }
-                number += 1;
-            });
-            if step == Step::Stop {
-                break;
-            }
-        }
+        backwards(headers, name, lines, &mut |value| walk.line(value, &self.proxies));
         walk.address
+    }
+
+    fn walk_forwarded(&self, peer: IpAddr, headers: &dyn Headers) -> (IpAddr, Words) {
+        let mut client = peer;
+        let mut believed = 0_u8;
+        forwarded::visit(headers, ELEMENTS_MAX, &mut |element| {
+            believed = believed.saturating_add(1);
+            let Some(address) = element.address else { return Step::Stop };
+            client = address;
+            if self.proxies.contains(address) { Step::Continue } else { Step::Stop }
+        });
+        (client, Words::Forwarded { believed })
+    }
+}
+
+/// The lines of a header from the last to the first, until `visit` says that it is enough.
+fn backwards(headers: &dyn Headers, name: &str, count: Lines, visit: &mut dyn FnMut(&[u8]) -> Step) {
+    let mut lines = 0_usize;
+    headers.visit(name, &mut |_| lines += 1);
+    if count == Lines::First {
+        lines = lines.min(1);
+    }
+    // Values are visited in the order of arrival and borrowed for a moment only, so each line is a visit of its own.
+    for line in (lines.saturating_sub(LINES_MAX)..lines).rev() {
+        let mut number = 0_usize;
+        let mut step = Step::Continue;
+        headers.visit(name, &mut |value| {
+            if number == line {
+                step = visit(value);
+            }
+            number += 1;
+        });
+        if step == Step::Stop {
+            break;
+        }
     }
 }
 
@@ -129,9 +214,12 @@ struct Walk {
     left: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+/// Whether to look at what is left of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Look at the next one.
     Continue,
+    /// That was all.
     Stop,
 }
 

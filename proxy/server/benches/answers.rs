@@ -12,7 +12,7 @@ use weir::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then};
 use weir_core::Engine;
 use weir_core::account::{Account, Outcome, UpstreamOutcome, UpstreamResult};
 use weir_core::facts::{Facts, Scheme};
-use weir_core::identity::Client;
+use weir_core::identity::{Client, Words};
 use weir_core::policy::TrustMode;
 use weir_core::verdict::Verdict;
 use weir_limits::Instant;
@@ -91,7 +91,7 @@ fn origin_fields(bencher: Bencher<'_, '_>) {
         out.clear();
         let id = ids.make();
         let inputs = Inputs {
-            client: Client { address, peer: address, trust: TrustMode::Ignore },
+            client: Client { address, peer: address, trust: TrustMode::Ignore, words: Words::List },
             host: b"shop.example",
             port: 8080,
             scheme: Scheme::Http,

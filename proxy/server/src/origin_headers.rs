@@ -2,13 +2,16 @@
 //!
 //! What came under these names is cut before (see `lane::wire::kind_of`), so that an origin can believe what it reads.
 //! A peer's word for host, port and scheme is repeated only when the peer is trusted with it ([`TrustMode::All`]).
+//! Where `forwarded-for-header` names `Forwarded`, that stands for the others, and the origin gets one of ours.
 //! Both lanes use the one implementation: [`append_http1`] writes lines, [`for_each`] gives names and values.
+
+mod forwarded;
 
 use crate::request_id::RequestId;
 use crate::respond::is_field_value;
 use crate::text::{Address, Text};
 use weir_core::facts::{Headers, Scheme};
-use weir_core::identity::Client;
+use weir_core::identity::{Client, Words};
 use weir_core::policy::{ClientCertificates, TrustMode};
 use weir_core::tls::{
     CERTIFICATE_HEADER, ClientTls, ISSUER_HEADER, SUBJECT_HEADER, VERIFY_HEADER, VerifyClient,
@@ -86,10 +89,16 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
     let client = Address::of_ip(inputs.client.address);
     let sent = List::join(inputs.headers, "x-forwarded-for");
     put("X-Real-IP", client.as_bytes());
+    let sent_host: Option<Host> = last_element(inputs.headers, "x-forwarded-host", is_host);
+    let believed = match (inputs.client.words, inputs.client.trust) {
+        (Words::Forwarded { .. }, _) => forwarded::believed(inputs),
+        (Words::List, TrustMode::All) => Believed::read(inputs.headers, sent_host),
+        (Words::List, TrustMode::Address | TrustMode::Ignore) => Believed::default(),
+    };
+    let appends = inputs.forwarded_for == ForwardedFor::Append && inputs.client.trust != TrustMode::Ignore;
     match &sent {
-        Some(sent)
-            if inputs.forwarded_for == ForwardedFor::Append && inputs.client.trust != TrustMode::Ignore =>
-        {
+        _ if inputs.client.words != Words::List => forwarded::put(inputs, &believed, &mut put),
+        Some(sent) if appends => {
             let mut full = *sent;
             full.append_element(Address::of_ip(inputs.client.peer).as_bytes());
             put("X-Forwarded-For", full.as_bytes());
@@ -97,13 +106,7 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
         _ => put("X-Forwarded-For", client.as_bytes()),
     }
 
-    let sent_host: Option<Host> = last_element(inputs.headers, "x-forwarded-host", is_host);
-    let believed = match inputs.client.trust {
-        TrustMode::All => Believed::read(inputs.headers),
-        TrustMode::Address | TrustMode::Ignore => Believed::default(),
-    };
-    let host = sent_host.as_ref().filter(|_| inputs.client.trust == TrustMode::All).map(Host::as_bytes);
-    let host = host.unwrap_or(inputs.host);
+    let host = believed.host.as_ref().map_or(inputs.host, Host::as_bytes);
     if is_host(host) {
         put("X-Forwarded-Host", host);
     }
@@ -141,20 +144,22 @@ fn put_certificate(Certificate { tls, pass }: Certificate<'_>, put: &mut impl Fn
     }
 }
 
-/// Port and scheme that the client used, by the word of a fully trusted peer.
+/// Host, port and scheme that the client used, by the word of a fully trusted peer.
 #[derive(Default)]
 struct Believed {
+    host: Option<Host>,
     port: Option<u16>,
     scheme: Option<&'static str>,
 }
 
 impl Believed {
-    fn read(headers: &dyn Headers) -> Self {
+    fn read(headers: &dyn Headers, host: Option<Host>) -> Self {
         let port: Option<Text<5>> =
             last_element(headers, "x-forwarded-port", |value| port_of(value).is_some());
         let scheme: Option<Text<5>> =
             last_element(headers, "x-forwarded-proto", |value| scheme_of(value).is_some());
         Self {
+            host,
             port: port.and_then(|text| port_of(text.as_bytes())),
             scheme: scheme.and_then(|text| scheme_of(text.as_bytes())),
         }

@@ -3,6 +3,8 @@
 use super::{Check, Stop};
 use crate::canonical;
 use crate::facts::Scheme;
+use crate::identity::Words;
+use crate::identity::forwarded::{Element, Value};
 use crate::policy::TrustMode;
 use crate::snapshot::{HostClients, ToHttps};
 use crate::tls::{Verified, VerifyClient, VerifyFailure};
@@ -66,7 +68,10 @@ impl Check<'_> {
         if self.location.to_https() == ToHttps::Stay || self.scheme() == Scheme::Https {
             return Ok(());
         }
-        let forwarded = self.forwarded("x-forwarded-host");
+        let forwarded = match self.client.words {
+            Words::List => self.forwarded("x-forwarded-host"),
+            Words::Forwarded { .. } => self.told(|element| element.host),
+        };
         let forwarded = forwarded.as_deref().and_then(|host| canonical::host(host).ok());
         let host = forwarded.as_deref().filter(|host| !host.is_empty()).unwrap_or(self.host);
         if host.is_empty() {
@@ -99,11 +104,24 @@ impl Check<'_> {
 
     /// The scheme that the client used, as far as a peer that is believed says.
     fn scheme(&self) -> Scheme {
-        match self.forwarded("x-forwarded-proto").as_deref() {
+        let forwarded = match self.client.words {
+            Words::List => self.forwarded("x-forwarded-proto"),
+            Words::Forwarded { .. } => self.told(|element| element.proto),
+        };
+        match forwarded.as_deref() {
             Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Scheme::Https,
             Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => Scheme::Http,
             _ => self.facts.scheme,
         }
+    }
+
+    /// A parameter of `Forwarded` by the word of the outermost trusted proxy, if such a word is believed.
+    fn told(&self, parameter: impl for<'e> Fn(&Element<'e>) -> Option<Value<'e>>) -> Option<Vec<u8>> {
+        let mut told = None;
+        self.client.outermost(self.facts.headers, &mut |element| {
+            told = parameter(element).map(|value| value.bytes().collect());
+        });
+        told
     }
 
     /// The first element of a header, if the peer is believed.

@@ -172,6 +172,37 @@ proptest! {
         prop_assert_eq!(Identification::new(&settings).identify(&facts).address, expect);
     }
 
+    /// As above, in the words of `Forwarded`.
+    #[test]
+    fn the_walk_through_forwarded_agrees_with_the_naive_one(
+        lines in prop::collection::vec(
+            prop::collection::vec(prop_oneof![
+                4 => (0_u8..6).prop_map(|last| (format!("10.0.0.{last}"), format!("For=\"10.0.0.{last}:80\""))),
+                1 => Just(("x".to_owned(), "for=unknown;proto=https".to_owned())),
+                1 => Just(("x".to_owned(), "for=\"10.0.0.1".to_owned() + "\"\"")),
+                1 => Just((String::new(), String::new())),
+            ], 0..4),
+            0..4,
+        ),
+        trusted in prop::collection::vec(0_u8..6, 0..4),
+    ) {
+        let nets: Vec<String> = trusted.iter().map(|last| format!("10.0.0.{last}/32")).collect();
+        let mut nets: Vec<&str> = nets.iter().map(String::as_str).collect();
+        nets.push("10.1.1.1/32");
+        let [plain, words] = [0, 1].map(|which| {
+            let line = |line: &Vec<(String, String)>| {
+                let texts: Vec<&str> =
+                    line.iter().map(|(plain, words)| [plain.as_str(), words][which]).collect();
+                texts.join(", ")
+            };
+            lines.iter().map(line).collect::<Vec<String>>()
+        });
+        let settings = forwarded(&nets);
+        let expect = naive(&settings.trust.proxies, "10.1.1.1".parse().unwrap(), &plain);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        prop_assert_eq!(client_by_forwarded(&settings, &words).0, expect.to_string());
+    }
+
     #[test]
     fn a_set_holds_what_its_blocks_hold(
         blocks in prop::collection::vec((any::<u32>(), 0_u8..=32), 0..20),
@@ -190,6 +221,93 @@ proptest! {
             prop_assert_eq!(set.contains(address), blocks.iter().any(|block| block.contains(&address)));
         }
     }
+}
+
+fn forwarded(proxies: &[&str]) -> Settings {
+    let mut settings = settings(proxies);
+    settings.trust.address = TrustMode::All;
+    settings.trust.header = "forwarded".to_owned();
+    settings
+}
+
+/// The client of a request from 10.1.1.1 with these fields, and how many elements were believed.
+fn client_by_forwarded(settings: &Settings, lines: &[&str]) -> (String, u8) {
+    let headers: Vec<(&str, &str)> = lines.iter().map(|line| ("Forwarded", *line)).collect();
+    let headers = headers.as_slice();
+    let client = Identification::new(settings).identify(&facts("10.1.1.1", &headers));
+    let Words::Forwarded { believed } = client.words else { panic!("{client:?}") };
+    (client.address.to_string(), believed)
+}
+
+#[test]
+fn forwarded_is_walked_as_lists_of_addresses_are() {
+    let own = forwarded(&["10.0.0.0/8", "2001:db8:ffff::/48"]);
+    for (lines, client, believed) in [
+        (&["for=203.0.113.5"][..], "203.0.113.5", 1),
+        (&["for=1.1.1.1, for=203.0.113.5"], "203.0.113.5", 1),
+        (&["for=1.1.1.1, for=\"203.0.113.5:1\", for=10.2.2.2;proto=https"], "203.0.113.5", 2),
+        (&["for=\"[2001:db8::5]:1\", for=\"[2001:db8:ffff::1]\""], "2001:db8::5", 2),
+        (&["for=1.1.1.1", "for=203.0.113.5", "for=10.2.2.2"], "203.0.113.5", 2),
+        (&["for=10.9.9.9, for=10.2.2.2"], "10.9.9.9", 2),
+        (&[], "10.1.1.1", 0),
+        (&["", " ,, "], "10.1.1.1", 0),
+        // What is no address ends the walk at the last trusted one.
+        (&["for=203.0.113.5, for=unknown, for=10.2.2.2"], "10.2.2.2", 2),
+        (&["for=203.0.113.5, for=_hidden"], "10.1.1.1", 1),
+        (&["for=203.0.113.5, proto=https"], "10.1.1.1", 1),
+        // So does what is malformed, and takes only what is left of it along.
+        (&["for=203.0.113.5, nonsense, for=10.2.2.2"], "10.2.2.2", 1),
+        (&["for=203.0.113.5;for=203.0.113.6"], "10.1.1.1", 0),
+        (&["for=\"1.1.1.1, for=203.0.113.5"], "203.0.113.5", 1),
+        (&["for=\"1.1.1.1", "for=203.0.113.5\"", "for=10.2.2.2"], "10.2.2.2", 1),
+    ] {
+        assert_eq!(client_by_forwarded(&own, lines), (client.to_owned(), believed), "{lines:?}");
+        // A profile changes nothing: ingress-nginx cannot read this field.
+        let parity = Settings { profile: Profile::IngressNginx, ..own.clone() };
+        assert_eq!(client_by_forwarded(&parity, lines), (client.to_owned(), believed), "{lines:?}");
+    }
+    // A stranger is the client, whatever it says.
+    assert_eq!(client_by_forwarded(&forwarded(&[]), &["for=1.1.1.1"]), ("10.1.1.1".to_owned(), 0));
+    // And other fields are not read.
+    let headers = [("X-Forwarded-For", "6.6.6.6")];
+    let client = Identification::new(&own).identify(&facts("10.1.1.1", &headers));
+    assert_eq!(client.address, client.peer);
+}
+
+#[test]
+fn a_walk_through_forwarded_is_bounded() {
+    let own = forwarded(&["10.0.0.0/8"]);
+    let most = u8::try_from(ELEMENTS_MAX).unwrap();
+    let long = "for=10.2.2.2,".repeat(10_000);
+    let walked = client_by_forwarded(&own, &["for=203.0.113.5", &long]);
+    assert_eq!(walked, ("10.2.2.2".to_owned(), most - 1));
+    let commas = ",".repeat(10_000);
+    assert_eq!(client_by_forwarded(&own, &["for=203.0.113.5", &commas]).1, 0);
+    let lines = vec!["for=10.3.3.3"; 1_000];
+    assert_eq!(client_by_forwarded(&own, &lines), ("10.3.3.3".to_owned(), 16));
+}
+
+#[test]
+fn the_outermost_trusted_proxy_says_what_the_client_asked_for() {
+    let headers = [(
+        "Forwarded",
+        "for=1.1.1.1;host=evil, for=203.0.113.5;host=\"shop:1\";proto=https, for=10.2.2.2;host=inner;proto=http",
+    )];
+    let hosts = |settings: &Settings| {
+        let client = Identification::new(settings).identify(&facts("10.1.1.1", &headers));
+        let (mut believed, mut outermost) = (Vec::new(), Vec::new());
+        let host = |element: &Element<'_>| -> Vec<u8> { element.host.unwrap().bytes().collect() };
+        client.visit_believed(&headers, &mut |element| believed.push(host(element)));
+        client.outermost(&headers, &mut |element| outermost.push(host(element)));
+        [believed, outermost].map(|hosts| String::from_utf8(hosts.join(&b' ')).unwrap())
+    };
+    let mut own = forwarded(&["10.0.0.0/8"]);
+    assert_eq!(hosts(&own), ["inner shop:1", "shop:1"]);
+    own.trust.address = TrustMode::Address;
+    assert_eq!(hosts(&own), ["inner shop:1", ""]);
+    assert_eq!(hosts(&forwarded(&[])), ["", ""]);
+    own.trust.header = "X-Forwarded-For".to_owned();
+    assert_eq!(hosts(&own), ["", ""]);
 }
 
 #[test]

@@ -124,7 +124,8 @@ pub static KEYS: &[Row<Settings>] = &[
         name: "compute-full-forwarded-for",
         group: Group::Addresses,
         summary: "`X-Forwarded-For` to the origin keeps what came and appends the peer.",
-        details: "Otherwise it is the one address that was derived.",
+        details: "Otherwise it is the one address that was derived. Where `forwarded-for-header` names `Forwarded`, that field \
+                  is sent too, with all of the way or with the client alone.",
         good: "true",
         bad: "full",
         field: field!(Flag => trust.append),
@@ -154,6 +155,8 @@ pub static KEYS: &[Row<Settings>] = &[
         group: Group::Addresses,
         on_invalid: OnInvalid::TrustNobody,
         summary: "The header with the addresses.",
+        details: "`Forwarded` is read by the grammar of RFC 7239, and with `use-forwarded-headers` its `host` and `proto` \
+                  stand for `X-Forwarded-Host`, `-Proto` and `-Port`, which are not read then. ingress-nginx cannot read it.",
         good: "CF-Connecting-IP",
         bad: "CF Connecting IP",
         field: field!(HeaderName => trust.header),

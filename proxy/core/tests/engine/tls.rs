@@ -303,6 +303,35 @@ fn a_believed_peer_says_which_scheme_and_host_it_was_asked_for() {
 }
 
 #[test]
+fn where_peers_speak_forwarded_no_other_field_says_which_scheme_and_host() {
+    let mut declaration = declare([tls_ingress(&["shop.example"], None)]);
+    declaration.settings.trust.address = TrustMode::All;
+    declaration.settings.trust.proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    declaration.settings.trust.header = "Forwarded".to_owned();
+    let engine = engine(declaration);
+    let ask = |peer, headers: &[(&str, &str)]| {
+        let request = Request { peer, headers, ..get("/a") };
+        answer(&engine, &request.facts()).and_then(|(_, _, to)| to)
+    };
+    let here = Some("https://shop.example/a".to_owned());
+    for https in ["for=192.0.2.1;proto=HTTPS", "proto=\"h\\ttps\"", "for=192.0.2.1;proto=https, for=10.2.2.2"]
+    {
+        assert_eq!(ask("10.0.0.1", &[("Forwarded", https)]), None, "{https}");
+        assert_eq!(ask("192.0.2.1", &[("Forwarded", https)]), here, "{https}");
+    }
+    // What stands left of the client was written by nobody who is trusted.
+    for http in
+        ["proto=https, for=192.0.2.1", "for=192.0.2.1;proto=http", "for=192.0.2.1;proto=https;proto=https"]
+    {
+        assert_eq!(ask("10.0.0.1", &[("Forwarded", http)]), here, "{http}");
+    }
+    assert_eq!(ask("10.0.0.1", &[("X-Forwarded-Proto", "https"), ("Forwarded", "for=192.0.2.1")]), here);
+    let host = ("Forwarded", "for=192.0.2.1;host=\"www.shop.example:80\"");
+    assert_eq!(ask("10.0.0.1", &[host]).as_deref(), Some("https://www.shop.example/a"));
+    assert_eq!(ask("10.0.0.1", &[("X-Forwarded-Host", "www.shop.example")]), here);
+}
+
+#[test]
 fn redirects_are_free_and_come_before_limits() {
     for profile in [Profile::Weir, Profile::IngressNginx] {
         let mut ingress = tls_ingress(&["shop.example"], None);

@@ -20,7 +20,12 @@ fn sent(fields: &[(&str, &str)]) -> Sent {
 
 fn inputs(headers: &Sent, trust: TrustMode) -> Inputs<'_> {
     Inputs {
-        client: Client { address: IpAddr::from([203, 0, 113, 9]), peer: IpAddr::from([10, 0, 0, 1]), trust },
+        client: Client {
+            address: IpAddr::from([203, 0, 113, 9]),
+            peer: IpAddr::from([10, 0, 0, 1]),
+            trust,
+            words: Words::List,
+        },
         host: b"shop.example:8080",
         port: 8080,
         scheme: Scheme::Http,
@@ -169,6 +174,11 @@ proptest! {
         host in value(),
         trust in prop::sample::select(&[TrustMode::Ignore, TrustMode::Address, TrustMode::All][..]),
         append: bool,
+        words in prop::sample::select(&[
+            Words::List,
+            Words::Forwarded { believed: 0 },
+            Words::Forwarded { believed: 2 },
+        ][..]),
         id in prop::option::of(value()),
         address: IpAddr,
         peer: IpAddr,
@@ -176,7 +186,7 @@ proptest! {
         let headers = Sent(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
         let id = id.and_then(|id| RequestId::read(&id));
         let inputs = Inputs {
-            client: Client { address, peer, trust },
+            client: Client { address, peer, trust, words },
             host: &host,
             forwarded_for: ForwardedFor::from_append(append),
             request_id: id.as_ref(),
@@ -195,7 +205,8 @@ proptest! {
     }
 }
 
-const NAMES: &[&str] = &["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+const NAMES: &[&str] =
+    &["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "forwarded"];
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
@@ -204,6 +215,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
         "([0-9]{1,3}\\.){3}[0-9](, ([0-9]{1,3}\\.){3}[0-9]){0,90}".prop_map(String::into_bytes),
         Just(b"https".to_vec()),
         Just(b"443".to_vec()),
+        "(for=1.2.3.4|host=\"a.b:[0-9]{1,6}\"|proto=[hH]ttps?|ext=\"\\\\.[ -~]{0,9}\"|,|;|\"){0,9}"
+            .prop_map(String::into_bytes),
     ]
 }
 
@@ -215,6 +228,124 @@ fn get(inputs: &Inputs<'_>, name: &str) -> Vec<String> {
         }
     });
     values
+}
+
+/// From 10.0.0.1 for 203.0.113.9, of whom `believed` elements tell.
+fn by_forwarded(headers: &Sent, trust: TrustMode, believed: u8, append: bool) -> Inputs<'_> {
+    let inputs = inputs(headers, trust);
+    Inputs {
+        client: Client { words: Words::Forwarded { believed }, ..inputs.client },
+        forwarded_for: ForwardedFor::from_append(append),
+        ..inputs
+    }
+}
+
+const FORWARDED: &[(&str, &str)] = &[
+    ("X-Forwarded-For", "198.51.100.7"),
+    ("X-Forwarded-Proto", "http"),
+    ("X-Forwarded-Host", "evil.example"),
+    ("X-Forwarded-Port", "1"),
+    (
+        "Forwarded",
+        "for=192.0.2.1;host=a;proto=http, for=\"203.0.113.9:1\";host=\"shop.example:8443\";proto=HTTPS",
+    ),
+    ("Forwarded", "for=10.2.2.2;host=inner;proto=http"),
+];
+
+#[test]
+fn what_forwarded_says_is_told_in_all_words() {
+    let headers = sent(FORWARDED);
+    check(
+        &by_forwarded(&headers, TrustMode::All, 2, false),
+        &expect![[r#"
+            X-Real-IP: 203.0.113.9
+            X-Forwarded-For: 203.0.113.9
+            Forwarded: for=203.0.113.9;host="shop.example:8443";proto=https
+            X-Forwarded-Host: shop.example:8443
+            X-Forwarded-Port: 8443
+            X-Forwarded-Proto: https
+            X-Forwarded-Scheme: https
+            X-Scheme: https
+            X-Original-Forwarded-For: 198.51.100.7
+            X-Original-Forwarded-Host: evil.example
+        "#]],
+    );
+    let whole = by_forwarded(&headers, TrustMode::All, 2, true);
+    assert_eq!(get(&whole, "X-Forwarded-For"), ["203.0.113.9, 10.2.2.2, 10.0.0.1"]);
+    assert_eq!(
+        get(&whole, "Forwarded"),
+        ["for=192.0.2.1;host=a;proto=http, for=\"203.0.113.9:1\";host=\"shop.example:8443\";proto=HTTPS, \
+          for=10.2.2.2;host=inner;proto=http, for=10.0.0.1;host=\"shop.example:8080\";proto=http"]
+    );
+}
+
+#[test]
+fn without_trust_forwarded_is_replaced_by_our_own_word() {
+    let headers = sent(FORWARDED);
+    check(
+        &by_forwarded(&headers, TrustMode::Ignore, 0, true),
+        &expect![[r#"
+            X-Real-IP: 203.0.113.9
+            X-Forwarded-For: 203.0.113.9
+            Forwarded: for=203.0.113.9;host="shop.example:8080";proto=http
+            X-Forwarded-Host: shop.example:8080
+            X-Forwarded-Port: 8080
+            X-Forwarded-Proto: http
+            X-Forwarded-Scheme: http
+            X-Scheme: http
+            X-Original-Forwarded-For: 198.51.100.7
+            X-Original-Forwarded-Host: evil.example
+        "#]],
+    );
+    let address = by_forwarded(&headers, TrustMode::Address, 2, false);
+    assert_eq!(get(&address, "Forwarded"), ["for=203.0.113.9;host=\"shop.example:8080\";proto=http"]);
+    assert_eq!(get(&address, "X-Forwarded-Proto"), ["http"]);
+    // Where another header is in force, none is sent at all.
+    assert!(get(&inputs(&headers, TrustMode::All), "Forwarded").is_empty());
+}
+
+#[test]
+fn ports_and_addresses_are_written_as_the_grammar_has_them() {
+    for (element, port) in [
+        ("proto=https", "443"),
+        ("proto=http", "80"),
+        ("proto=ws", "80"),
+        ("proto=WSS", "443"),
+        ("proto=gopher", "8080"),
+        ("host=shop", "8080"),
+        ("host=\"shop:81\";proto=https", "81"),
+        ("host=\"[2001:db8::1]\"", "8080"),
+        ("host=\"[2001:db8::1]:82\"", "82"),
+        ("host=\"2001:db8::1\"", "8080"),
+        ("host=\"shop:99999\"", "8080"),
+    ] {
+        let headers = sent(&[("Forwarded", element)]);
+        let inputs = by_forwarded(&headers, TrustMode::All, 1, false);
+        assert_eq!(get(&inputs, "X-Forwarded-Port"), [port], "{element}");
+    }
+    let headers = sent(&[("Forwarded", "host=\"a b\";proto=javascript")]);
+    let mut inputs = by_forwarded(&headers, TrustMode::All, 1, false);
+    inputs.client.address = "2001:db8::9".parse().unwrap();
+    inputs.host = b"shop.example";
+    assert_eq!(get(&inputs, "Forwarded"), ["for=\"[2001:db8::9]\";host=shop.example;proto=http"]);
+    inputs.host = b"what is this";
+    assert_eq!(get(&inputs, "Forwarded"), ["for=\"[2001:db8::9]\";proto=http"]);
+}
+
+#[test]
+fn what_is_appended_to_ends_at_what_is_malformed_or_too_long() {
+    let own = ", for=10.0.0.1;host=\"shop.example:8080\";proto=http";
+    let headers = sent(&[("Forwarded", "for=1.1.1.1, for=\"2.2.2.2, for=3.3.3.3")]);
+    let inputs = by_forwarded(&headers, TrustMode::All, 1, true);
+    assert_eq!(get(&inputs, "Forwarded"), [format!("for=3.3.3.3{own}")]);
+    let long: Vec<_> = (0..60).map(|i| format!("for=\"10.1.1.{i}:4711\"")).collect();
+    let headers = sent(&[("Forwarded", &long.join(", "))]);
+    let list = get(&by_forwarded(&headers, TrustMode::All, 60, true), "Forwarded").join("");
+    assert!(list.len() <= 1024 && list.len() > 990, "{}", list.len());
+    assert!(
+        list.starts_with("for=\"10.1.1.") && list.ends_with(&format!("for=\"10.1.1.59:4711\"{own}")),
+        "{list}"
+    );
 }
 
 #[test]

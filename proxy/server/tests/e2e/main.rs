@@ -12,6 +12,7 @@ mod commands;
 mod early_refusals;
 mod edge;
 mod endings;
+mod forwarded;
 mod forwarding;
 mod handshakes;
 mod http2;

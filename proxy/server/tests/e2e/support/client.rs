@@ -119,8 +119,13 @@ impl Client {
 
     /// Over TLS, with this name asked for. The handshake comes with the first byte.
     pub fn connect_tls(to: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Self {
-        let Link::Plain(stream) = Self::connect(to).stream else { unreachable!("made plain") };
-        Self { stream: Link::Tls(Box::new(tls::wrap(stream, name, config))), ahead: Vec::new() }
+        Self::connect(to).start_tls(name, config)
+    }
+
+    /// TLS from here on, with this name asked for.
+    pub fn start_tls(self, name: &str, config: Arc<ClientConfig>) -> Self {
+        let Link::Plain(stream) = self.stream else { unreachable!("TLS in TLS") };
+        Self { stream: Link::Tls(Box::new(tls::wrap(stream, name, config))), ahead: self.ahead }
     }
 
     /// What is known of TLS, if that is spoken.
