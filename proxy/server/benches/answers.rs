@@ -55,6 +55,7 @@ fn access_log_line(bencher: Bencher<'_, '_>, format: Format) {
             request_id: Some(&id),
             lane: Lane::Express,
             protocol: Protocol::Http11,
+            abort: None,
             duration: Duration::from_micros(1_300),
         };
         log.write(clock.wall(), black_box(&entry));

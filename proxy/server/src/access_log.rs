@@ -5,13 +5,17 @@
 
 mod fields;
 mod line;
+mod sketch;
 mod writer;
 
 pub use fields::FIELDS;
+pub use sketch::{MOST as MOST_SKETCHED, Sketch};
 pub use writer::{OpenError, Writer};
 
+use crate::abort::{Abort, Unserved};
 use crate::clock::{Dates, WallTime};
 use crate::counters::Counters;
+use crate::lane::grammar::Malformed;
 use crate::request_id::RequestId;
 use crate::respond::GatewayError;
 use parking_lot::Mutex;
@@ -77,6 +81,12 @@ impl Protocol {
             Self::Http2 => "HTTP/2.0",
         }
     }
+
+    fn from_name(name: &[u8]) -> Option<Self> {
+        [Self::Http10, Self::Http11, Self::Http2]
+            .into_iter()
+            .find(|protocol| protocol.as_str().as_bytes() == name)
+    }
 }
 
 impl Lane {
@@ -91,6 +101,27 @@ impl Lane {
             Self::H2 => "h2",
         }
     }
+}
+
+/// A request that was never admitted: its head has no reading, or never came to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Failed<'a> {
+    /// The client, as far as the connection tells.
+    pub client: IpAddr,
+    /// Address of the connection's other end.
+    pub peer: IpAddr,
+    /// What it was answered; `None` when there was nobody to answer.
+    pub error: Option<GatewayError>,
+    /// The rule that its head breaks.
+    pub fault: Option<Malformed>,
+    /// How the client's side broke off.
+    pub abort: Option<Abort>,
+    /// What it seems to ask for.
+    pub sketch: Sketch<'a>,
+    /// Bytes received.
+    pub bytes_in: usize,
+    /// Bytes sent.
+    pub bytes_out: usize,
 }
 
 /// Who answered a request.
@@ -124,6 +155,8 @@ pub struct Entry<'a> {
     pub path: &'a [u8],
     /// The version of HTTP that it came in.
     pub protocol: Protocol,
+    /// How its client's side broke off, if it did and that is known.
+    pub abort: Option<Abort>,
     /// The id that it carried.
     pub request_id: Option<&'a RequestId>,
     /// The lane that served it.
@@ -147,6 +180,26 @@ struct Buffer {
 struct Pen {
     dates: Dates,
     chunk: Chunk,
+    unserved: Budget,
+}
+
+/// Lines of connections that ended without a request: whoever floods with those gets a sample of them, and the metrics
+/// have the rest.
+#[derive(Default)]
+struct Budget {
+    second: u64,
+    spent: u32,
+}
+
+impl Budget {
+    fn take(&mut self, wall: WallTime) -> bool {
+        let second = wall.as_millis() / 1000;
+        if self.second != second {
+            *self = Self { second, spent: 0 };
+        }
+        self.spent = self.spent.saturating_add(1);
+        self.spent <= MOST_UNSERVED
+    }
 }
 
 impl AccessLog {
@@ -192,9 +245,20 @@ impl AccessLog {
         self.put(wall, |line| line.request(entry));
     }
 
-    /// Takes the line of a request whose head was not understood, so that nothing else is known of it.
-    pub fn write_failed(&self, wall: WallTime, client: IpAddr, peer: IpAddr, error: GatewayError) {
-        self.put(wall, |line| line.failure(client, peer, error));
+    /// Takes the line of a request that was never admitted.
+    pub fn write_failed(&self, wall: WallTime, failed: &Failed<'_>) {
+        self.put(wall, |line| line.failure(failed));
+    }
+
+    /// Takes the line of a connection that ended before a request could begin; of each second no more than
+    /// [`MOST_UNSERVED`]. The client is `None` where even its address is not known.
+    pub fn write_unserved(&self, wall: WallTime, client: Option<(IpAddr, IpAddr)>, unserved: Unserved) {
+        let Some(buffer) = &self.0 else { return };
+        if buffer.pen.lock().unserved.take(wall) {
+            self.put(wall, |line| line.unserved(client, unserved));
+        } else {
+            buffer.sink.withheld();
+        }
     }
 
     fn put(&self, wall: WallTime, write: impl FnOnce(&mut line::Line<'_>)) {
@@ -232,6 +296,8 @@ impl fmt::Debug for AccessLog {
 
 /// Bytes after which a buffer goes to the writer.
 const FULL: usize = 60 * 1024;
+/// Most lines of connections without a request that a worker writes of a second.
+pub const MOST_UNSERVED: u32 = 10;
 
 #[cfg(test)]
 mod tests;

@@ -66,6 +66,22 @@ impl Shed {
             Self::ProxyHeaderUntrusted => "proxy-header-untrusted",
         }
     }
+
+    /// Whether it is about the header of the PROXY protocol.
+    pub fn is_of_proxy_protocol(self) -> bool {
+        match self {
+            Self::ProxyHeader
+            | Self::ProxyHeaderTimeout
+            | Self::ProxyHeaderEnd
+            | Self::ProxyHeaderUntrusted => true,
+            Self::Sockets
+            | Self::Rate
+            | Self::ClientSockets
+            | Self::ClientRate
+            | Self::TableFull
+            | Self::Descriptors => false,
+        }
+    }
 }
 
 /// The counters of all clients' sockets. Their memory is bounded by what [`Arrivals::new`] is told.

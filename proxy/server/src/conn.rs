@@ -6,6 +6,7 @@ use crate::lane::wire::Buffer;
 use crate::pace::Toll;
 use crate::socket::Socket;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -22,8 +23,6 @@ pub struct Conn {
     pub deadline: Deadline,
     /// What was read and not yet used; `None` when that is nothing.
     pub input: Option<Buffer>,
-    /// Whether the client did not take what we sent.
-    pub stalled: bool,
     /// What was read beyond that, by pingora's lane, and did not fit into the buffer.
     ahead: Vec<u8>,
 }
@@ -48,6 +47,12 @@ impl ConnInfo {
     pub fn new(peer: std::net::SocketAddr, local: std::net::SocketAddr) -> Self {
         Self { peer, local, via: None, scheme: weir_core::facts::Scheme::Http, requests: 0 }
     }
+
+    /// The client, and the connection's other end.
+    pub fn ends(&self) -> (std::net::IpAddr, std::net::IpAddr) {
+        let client = self.peer.ip();
+        (client, self.via.unwrap_or(client))
+    }
 }
 
 /// Why a socket gives or takes no more.
@@ -61,6 +66,13 @@ pub enum Stop {
     Late,
 }
 
+impl Stop {
+    /// What an error of a socket means. To close TCP and not TLS before it is rude, and what many clients do.
+    pub fn of(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof { Self::End } else { Self::Fail }
+    }
+}
+
 impl Conn {
     /// A connection from which nothing was read yet.
     pub fn new(socket: Socket, info: ConnInfo) -> Self {
@@ -69,8 +81,7 @@ impl Conn {
 
     /// A connection from which `read` was read and not yet used.
     pub fn resume(socket: Socket, info: ConnInfo, read: Vec<u8>) -> Self {
-        let mut conn =
-            Self { socket, info, deadline: Deadline::new(), input: None, stalled: false, ahead: read };
+        let mut conn = Self { socket, info, deadline: Deadline::new(), input: None, ahead: read };
         if !conn.ahead.is_empty() {
             conn.take_ahead();
         }
@@ -144,9 +155,7 @@ impl Conn {
     /// # Errors
     /// [`Stop`].
     pub async fn write_all(&mut self, bytes: &[u8], stall: Duration) -> Result<(), Stop> {
-        let sent = write_all(&mut self.socket, &self.deadline, bytes, stall).await;
-        self.stalled |= sent == Err(Stop::Late);
-        sent
+        write_all(&mut self.socket, &self.deadline, bytes, stall).await
     }
 }
 
@@ -170,7 +179,7 @@ pub fn poll_read_into<S: AsyncRead + Unpin>(
     match ready!(polled) {
         Ok(()) if read > 0 => Poll::Ready(Ok(read)),
         Ok(()) => Poll::Ready(Err(Stop::End)),
-        Err(_) => Poll::Ready(Err(Stop::Fail)),
+        Err(error) => Poll::Ready(Err(Stop::of(&error))),
     }
 }
 

@@ -1,10 +1,10 @@
 //! A client connection from its first byte to its last: heads are read and judged here, requests are admitted here, and
 //! each goes down its lane.
 
-use crate::access_log::{Lane, Protocol};
+use crate::abort::{Abort, Stage};
+use crate::access_log::{Failed, Lane, MOST_SKETCHED, Protocol, Sketch};
 use crate::buffers;
 use crate::conn::{Conn, ConnInfo, Stop};
-use crate::counters::Timeout;
 use crate::exchange::{Exchange, with_date};
 use crate::lane::express::{self, After, WireHeaders};
 use crate::lane::h2::{self, frames::PREFACE};
@@ -21,7 +21,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use weir_core::account::End;
 use weir_core::facts::Facts;
 use weir_core::tls::ClientTls;
 
@@ -54,12 +53,8 @@ async fn serve_one(mut conn: Conn, preface: Preface, worker: &Arc<Worker>) -> Op
         }
         Ok(Next::Express(head)) => express(conn, &head, worker).await,
         Ok(Next::General { received, len }) => general(conn, received, len, worker).await,
-        Err(Unread::Quiet) => None,
-        Err(Unread::Answer(error)) => {
-            if error == GatewayError::RequestTimeout {
-                worker.shared.counters.timeout(Timeout::Head);
-            }
-            answer(conn, error, &worker.shared).await;
+        Err(unread) => {
+            end_unread(conn, unread, &worker.shared).await;
             None
         }
     }
@@ -84,12 +79,31 @@ enum Preface {
     Past,
 }
 
-/// Why there is no head.
-enum Unread {
-    /// The connection ended between requests, or there is nobody to tell.
-    Quiet,
-    /// The client is told.
-    Answer(GatewayError),
+/// Why there is no head, and what there is.
+struct Unread {
+    /// What the client is told; `None` when it is gone.
+    error: Option<GatewayError>,
+    /// The rule that is broken.
+    fault: Option<Malformed>,
+    /// How the client's side broke off.
+    abort: Option<Abort>,
+    /// The beginning of what was received.
+    received: Vec<u8>,
+    /// How many bytes that was.
+    bytes: usize,
+}
+
+impl Unread {
+    fn because(error: GatewayError, received: &[u8]) -> Self {
+        let beginning = received.get(..MOST_SKETCHED).unwrap_or(received).to_vec();
+        Self { error: Some(error), fault: None, abort: None, received: beginning, bytes: received.len() }
+    }
+
+    fn stopped(stop: Stop, received: &[u8]) -> Self {
+        let unread = Self::because(GatewayError::RequestTimeout, received);
+        let error = unread.error.filter(|_| stop == Stop::Late);
+        Self { error, abort: Some(Abort::at(Stage::Head, stop)), ..unread }
+    }
 }
 
 /// Reads the head of a request: from the first byte to the last in [`Timeouts::head`]
@@ -132,13 +146,15 @@ async fn fill_head(conn: &mut Conn, armed: &mut bool, shared: &Shared) -> Result
     if !std::mem::replace(armed, true) {
         conn.deadline.set(shared.timeouts().head);
     }
-    conn.fill().await.map(|_| ()).map_err(late_head)
+    conn.fill().await.map(|_| ()).map_err(|stop| Unread::stopped(stop, conn.data()))
 }
 
 /// A head that outgrows the buffer. The deadline is set already.
 async fn read_long_head(conn: &mut Conn, mut received: Vec<u8>) -> Result<Next, Unread> {
     loop {
-        conn.fill().await.map_err(late_head)?;
+        if let Err(stop) = conn.fill().await {
+            return Err(Unread::stopped(stop, &received));
+        }
         received.extend_from_slice(conn.data());
         conn.consume(conn.data().len());
         if let Some(len) = head_end(&received) {
@@ -147,19 +163,9 @@ async fn read_long_head(conn: &mut Conn, mut received: Vec<u8>) -> Result<Next, 
         }
         if received.len() >= MAX_HEAD {
             let one_line = !received.contains(&b'\n');
-            return Err(Unread::Answer(if one_line {
-                GatewayError::UriTooLong
-            } else {
-                GatewayError::HeadTooLarge
-            }));
+            let error = if one_line { GatewayError::UriTooLong } else { GatewayError::HeadTooLarge };
+            return Err(Unread::because(error, &received));
         }
-    }
-}
-
-fn late_head(stop: Stop) -> Unread {
-    match stop {
-        Stop::Late => Unread::Answer(GatewayError::RequestTimeout),
-        Stop::End | Stop::Fail => Unread::Quiet,
     }
 }
 
@@ -179,11 +185,11 @@ async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Stop> 
         }
         polled => polled,
     });
-    let filled = filled.await;
-    if filled == Err(Stop::Late) {
-        shared.counters.timeout(Timeout::Idle);
+    let filled = filled.await.map(|_| ());
+    if let Err(stop @ (Stop::Late | Stop::Fail)) = filled {
+        shared.counters.client_abort(Abort::at(Stage::Idle, stop));
     }
-    filled.map(|_| ())
+    filled
 }
 
 /// RFC 9112 section 2.2: empty lines in front of a request are ignored.
@@ -222,19 +228,10 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
     }
     if exchange.route().is_some_and(|(_, policy)| !express::serves(&policy.origin, conn.info.scheme)) {
         exchange.change_lane(Lane::Pingora);
-        let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
-        let mut received = conn.take_input();
-        return match receive(&mut conn, &mut received, head.total(), asked, shared).await {
-            Ok(()) => to_pingora(conn, received, exchange, worker).await,
-            Err(stop) => {
-                late_body(conn, exchange, stop, shared).await;
-                None
-            }
-        };
+        let received = conn.take_input();
+        return whole_to_pingora(conn, received, head.total(), exchange, worker).await;
     }
-    let after = express::serve(&mut conn, head, exchange, shared).await;
-    note_stall(&conn, shared);
-    match after {
+    match express::serve(&mut conn, head, exchange, shared).await {
         After::Next => Some(conn),
         After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => {
             conn.socket.close();
@@ -257,13 +254,14 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
 }
 
 /// A request for pingora's lane. It is judged and admitted here: what is refused never gets there.
-async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
+async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
     let shared = &worker.shared;
     let (mut exchange, refused, body) =
         match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
             Err(malformed) => {
                 shared.counters.malformed(malformed);
-                answer(conn, gateway_error(malformed), shared).await;
+                let unread = Unread::because(gateway_error(malformed), &received);
+                end_unread(conn, Unread { fault: Some(malformed), ..unread }, shared).await;
                 return None;
             }
             Ok(head) => {
@@ -280,15 +278,8 @@ async fn general(mut conn: Conn, mut received: Vec<u8>, len: usize, worker: &Wor
     match refused {
         None => {
             let most = exchange.route().map_or(0, |(_, policy)| policy.body.buffer);
-            let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
             let total = len.saturating_add(body.filter(|body| *body as u64 <= most).unwrap_or(0));
-            match receive(&mut conn, &mut received, total, asked, shared).await {
-                Ok(()) => to_pingora(conn, received, exchange, worker).await,
-                Err(stop) => {
-                    late_body(conn, exchange, stop, shared).await;
-                    None
-                }
-            }
+            whole_to_pingora(conn, received, total, exchange, worker).await
         }
         Some((body, then)) => {
             // What came behind the head is the body, or the next request.
@@ -309,6 +300,25 @@ fn buffered(head: &Head<'_, '_>) -> Option<usize> {
     }
 }
 
+/// Hands a request over once `received` has `total` bytes of it.
+async fn whole_to_pingora(
+    mut conn: Conn,
+    mut received: Vec<u8>,
+    total: usize,
+    mut exchange: Box<Exchange>,
+    worker: &Worker,
+) -> Option<Conn> {
+    let shared = &worker.shared;
+    let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
+    if let Err(stop) = receive(&mut conn, &mut received, total, asked, shared).await {
+        exchange.outcome.bytes_in = received.len() as u64;
+        express::without_body(&mut conn, exchange, stop, shared).await;
+        linger::close(conn.socket);
+        return None;
+    }
+    to_pingora(conn, received, exchange, worker).await
+}
+
 /// Reads until `received` has `total` bytes.
 async fn receive(
     conn: &mut Conn,
@@ -324,19 +334,6 @@ async fn receive(
         conn.consume(conn.data().len());
     }
     Ok(())
-}
-
-/// Ends a request whose body did not come.
-async fn late_body(mut conn: Conn, mut exchange: Box<Exchange>, stop: Stop, shared: &Shared) {
-    if stop == Stop::Late {
-        shared.counters.timeout(Timeout::Body);
-        let mut text = buffers::take_text();
-        exchange.write_error(GatewayError::RequestTimeout, Then::Close, &mut text);
-        let _ = conn.write_all(&text, shared.timeouts().write).await;
-        buffers::give_text(text);
-        linger::close(conn.socket);
-    }
-    exchange.end(End::ClientAbort);
 }
 
 async fn to_pingora(conn: Conn, received: Vec<u8>, exchange: Box<Exchange>, worker: &Worker) -> Option<Conn> {
@@ -396,15 +393,20 @@ async fn refuse(
     exchange.write_refusal(then, &mut text);
     let sent = conn.write_all(&text, shared.timeouts().write).await;
     buffers::give_text(text);
-    exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
-    note_stall(&conn, shared);
+    exchange.answered(sent);
     sent.ok()?;
     conn.consume(head);
     if then == Then::Close {
         linger::close(conn.socket);
         return None;
     }
-    discard(&mut conn, body, shared).await.ok().map(|()| conn)
+    match discard(&mut conn, body, shared).await {
+        Ok(()) => Some(conn),
+        Err(stop) => {
+            shared.counters.client_abort(Abort::at(Stage::Body, stop));
+            None
+        }
+    }
 }
 
 /// Reads and drops `left` bytes.
@@ -417,43 +419,52 @@ async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<()
         if left == 0 {
             return Ok(());
         }
-        intake.fill(conn, shared).await.inspect_err(|stop| {
-            if *stop == Stop::Late {
-                shared.counters.timeout(Timeout::Body);
-            }
-        })?;
+        intake.fill(conn, shared).await?;
     }
 }
 
-/// Tells a client what is wrong with what it sent, and closes.
-async fn answer(mut conn: Conn, error: GatewayError, shared: &Shared) {
-    shared.counters.gateway_error(error);
-    let (client, peer) = (conn.info.peer.ip(), conn.info.via);
-    shared.log.write_failed(shared.clock.wall(), client, peer.unwrap_or(client), error);
+/// Ends a connection on which no request was admitted: tells the client what is wrong, if it is there, and the log.
+async fn end_unread(mut conn: Conn, unread: Unread, shared: &Shared) {
+    let mut abort = unread.abort;
     let mut text = buffers::take_text();
-    with_date(shared, |date| {
-        let ask = Ask {
-            accept: Accept::Text,
-            body: BodyPart::Send,
-            then: Then::Close,
-            request_id: None,
-            hsts: None,
-            date,
-        };
-        Response::error(error, ask).write_http1(&mut text);
-    });
-    let sent = conn.write_all(&text, shared.timeouts().write).await;
-    buffers::give_text(text);
-    note_stall(&conn, shared);
-    if sent.is_ok() {
+    if let Some(error) = unread.error {
+        shared.counters.gateway_error(error);
+        with_date(shared, |date| {
+            let ask = Ask {
+                accept: Accept::Text,
+                body: BodyPart::Send,
+                then: Then::Close,
+                request_id: None,
+                hsts: None,
+                date,
+            };
+            Response::error(error, ask).write_http1(&mut text);
+        });
+        if let Err(stop) = conn.write_all(&text, shared.timeouts().write).await {
+            abort = Some(Abort::at(Stage::Response, stop));
+            text.clear();
+        }
+    }
+    abort.into_iter().for_each(|abort| shared.counters.client_abort(abort));
+    let (client, peer) = conn.info.ends();
+    let failed = Failed {
+        client,
+        peer,
+        error: unread.error,
+        fault: unread.fault,
+        abort,
+        sketch: Sketch::of(&unread.received),
+        bytes_in: unread.bytes,
+        bytes_out: text.len(),
+    };
+    // What closes after line ends alone is no request that failed.
+    if unread.error.is_some() || unread.bytes > 0 {
+        shared.log.write_failed(shared.clock.wall(), &failed);
+    }
+    if !text.is_empty() {
         linger::close(conn.socket);
     }
-}
-
-fn note_stall(conn: &Conn, shared: &Shared) {
-    if conn.stalled {
-        shared.counters.timeout(Timeout::Write);
-    }
+    buffers::give_text(text);
 }
 
 fn protocol(version: Version) -> Protocol {

@@ -3,6 +3,7 @@
 //! Plain relaxed atomics that the lanes move; `metrics.rs` renders them. What belongs to an object is counted by the
 //! core ([`weir_core::account::ObjectCounters`]).
 
+use crate::abort::{Abort, Cause, Stage, Unserved};
 use crate::access_log::Lane;
 use crate::arrivals::Shed;
 use crate::lane::grammar::Malformed;
@@ -23,7 +24,7 @@ pub struct Counters {
     handshakes: AtomicU64,
     handshake_failures: [AtomicU64; Failure::ALL.len()],
     origin_tls_failures: [AtomicU64; OriginTlsFailure::ALL.len()],
-    timeouts: [AtomicU64; Timeout::ALL.len()],
+    client_aborts: [AtomicU64; Stage::ALL.len() * Cause::ALL.len()],
     lanes: [AtomicU64; Lane::ALL.len()],
     declined: [AtomicU64; Why::ALL.len()],
     malformed: [AtomicU64; Malformed::ALL.len()],
@@ -31,6 +32,7 @@ pub struct Counters {
     h2_ended: [AtomicU64; Ended::ALL.len()],
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
+    access_log_withheld: AtomicU64,
 }
 
 impl Counters {
@@ -43,7 +45,7 @@ impl Counters {
             handshakes: AtomicU64::new(0),
             handshake_failures: zeros(),
             origin_tls_failures: zeros(),
-            timeouts: zeros(),
+            client_aborts: zeros(),
             lanes: zeros(),
             declined: zeros(),
             malformed: zeros(),
@@ -51,6 +53,7 @@ impl Counters {
             h2_ended: zeros(),
             access_log_written: AtomicU64::new(0),
             access_log_dropped: AtomicU64::new(0),
+            access_log_withheld: AtomicU64::new(0),
         }
     }
 
@@ -82,9 +85,17 @@ impl Counters {
         at(&self.origin_tls_failures, failure as usize);
     }
 
-    /// A client took too long.
-    pub fn timeout(&self, timeout: Timeout) {
-        at(&self.timeouts, timeout as usize);
+    /// A client's side of a connection broke off.
+    pub fn client_abort(&self, abort: Abort) {
+        at(&self.client_aborts, abort.stage as usize * Cause::ALL.len() + abort.cause as usize);
+    }
+
+    /// A connection ended before a request could begin.
+    pub fn unserved(&self, unserved: Unserved) {
+        match unserved {
+            Unserved::Shed(shed) => self.connection_shed(shed),
+            Unserved::Handshake(failure) => self.handshake(Some(failure)),
+        }
     }
 
     /// A request ended that was served by this lane.
@@ -122,6 +133,11 @@ impl Counters {
         add(&self.access_log_dropped, lines);
     }
 
+    /// A line was not written, because there were many of its kind.
+    pub(crate) fn access_log_withheld(&self) {
+        add(&self.access_log_withheld, 1);
+    }
+
     /// The numbers as they are now.
     pub fn read(&self) -> Reading {
         Reading {
@@ -131,7 +147,7 @@ impl Counters {
             handshakes: load(&self.handshakes),
             handshake_failures: pairs(&Failure::ALL, &self.handshake_failures),
             origin_tls_failures: pairs(&OriginTlsFailure::ALL, &self.origin_tls_failures),
-            timeouts: pairs(&Timeout::ALL, &self.timeouts),
+            client_aborts: aborts().zip(self.client_aborts.iter().map(load)).collect(),
             lanes: pairs(&Lane::ALL, &self.lanes),
             declined: pairs(&Why::ALL, &self.declined),
             malformed: pairs(&Malformed::ALL, &self.malformed),
@@ -139,6 +155,7 @@ impl Counters {
             h2_ended: pairs(&Ended::ALL, &self.h2_ended),
             access_log_written: load(&self.access_log_written),
             access_log_dropped: load(&self.access_log_dropped),
+            access_log_withheld: load(&self.access_log_withheld),
         }
     }
 }
@@ -164,8 +181,8 @@ pub struct Reading {
     pub handshake_failures: Vec<(Failure, u64)>,
     /// Connections to origins over TLS that were not made, by reason.
     pub origin_tls_failures: Vec<(OriginTlsFailure, u64)>,
-    /// Clients that took too long, by what for.
-    pub timeouts: Vec<(Timeout, u64)>,
+    /// Clients' sides of connections that broke off.
+    pub client_aborts: Vec<(Abort, u64)>,
     /// Requests by lane.
     pub lanes: Vec<(Lane, u64)>,
     /// Requests that the express lane left to the other, by reason.
@@ -180,34 +197,13 @@ pub struct Reading {
     pub access_log_written: u64,
     /// Access log lines lost.
     pub access_log_dropped: u64,
+    /// Lines of connections without a request that were not written, because there were many.
+    pub access_log_withheld: u64,
 }
 
-/// What a client took too long for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timeout {
-    /// Its next request; the connection was closed without a word.
-    Idle,
-    /// A request head.
-    Head,
-    /// A request body, by the pause between two parts or by its speed.
-    Body,
-    /// Taking what we sent.
-    Write,
-}
-
-impl Timeout {
-    /// All, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Idle, Self::Head, Self::Body, Self::Write];
-
-    /// The word in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Head => "head",
-            Self::Body => "body",
-            Self::Write => "write",
-        }
-    }
+/// All there are, in the order of their counters.
+fn aborts() -> impl Iterator<Item = Abort> {
+    Stage::ALL.into_iter().flat_map(|stage| Cause::ALL.into_iter().map(move |cause| Abort { stage, cause }))
 }
 
 fn zeros<const N: usize>() -> [AtomicU64; N] {
@@ -242,19 +238,19 @@ mod tests {
         let counters = Counters::new();
         Lane::ALL.iter().for_each(|lane| counters.lane_request(*lane));
         Shed::ALL.iter().for_each(|shed| counters.connection_shed(*shed));
-        Timeout::ALL.iter().for_each(|timeout| counters.timeout(*timeout));
         Why::ALL.iter().for_each(|why| counters.declined(*why));
         Malformed::ALL.iter().for_each(|fault| counters.malformed(*fault));
         GatewayError::ALL.iter().for_each(|error| counters.gateway_error(*error));
         OriginTlsFailure::ALL.iter().for_each(|failure| counters.origin_tls_failed(*failure));
         Failure::ALL.iter().for_each(|failure| counters.handshake(Some(*failure)));
         Ended::ALL.iter().for_each(|ended| counters.h2_ended(*ended));
+        aborts().for_each(|abort| counters.client_abort(abort));
         let once = counters.read();
         assert!(once.origin_tls_failures.iter().all(|(_, count)| *count == 1));
+        assert!(once.client_aborts.iter().all(|(_, count)| *count == 1) && once.client_aborts.len() == 20);
         assert!(once.handshake_failures.iter().all(|(_, count)| *count == 1) && once.handshakes == 0);
         assert!(once.lanes.iter().all(|(_, count)| *count == 1));
         assert!(once.shed.iter().all(|(_, count)| *count == 1));
-        assert!(once.timeouts.iter().all(|(_, count)| *count == 1));
         assert!(once.declined.iter().all(|(_, count)| *count == 1));
         assert!(once.malformed.iter().all(|(_, count)| *count == 1));
         assert!(once.gateway_errors.iter().all(|(_, count)| *count == 1));

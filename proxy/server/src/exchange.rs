@@ -1,9 +1,10 @@
 //! A request from its verdict to its log line, whichever lane it takes.
 
+use crate::abort::{Abort, Stage};
 use crate::access_log::{Answer, Entry, Lane, Protocol};
 use crate::buffers;
 use crate::clock::Dates;
-use crate::conn::ConnInfo;
+use crate::conn::{ConnInfo, Stop};
 use crate::deadline;
 use crate::request_id::{RequestId, RequestIds};
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then, is_grpc};
@@ -36,6 +37,7 @@ pub struct Exchange {
     /// Value of `Strict-Transport-Security`, on every response over https.
     hsts: Option<Arc<str>>,
     answer: Answer,
+    abort: Option<Abort>,
     /// What happened so far. The lanes write it as they go.
     pub outcome: Outcome,
 }
@@ -118,6 +120,7 @@ impl Exchange {
             id,
             hsts,
             answer: Answer::Origin,
+            abort: None,
             outcome: Outcome::default(),
         })
     }
@@ -277,6 +280,21 @@ impl Exchange {
         if self.hsts.is_some() { HSTS } else { "" }
     }
 
+    /// As [`end`](Self::end), because the client's side broke off.
+    pub fn abort(mut self: Box<Self>, abort: Abort) {
+        self.shared.counters.client_abort(abort);
+        self.abort = Some(abort);
+        self.end(End::ClientAbort);
+    }
+
+    /// Ends a request whose answer is of our own making; `sent` says whether the client took it.
+    pub fn answered(self: Box<Self>, sent: Result<(), Stop>) {
+        match sent {
+            Ok(()) => self.end(End::Complete),
+            Err(stop) => self.abort(Abort::at(Stage::Response, stop)),
+        }
+    }
+
     /// Closes the account and writes the log line.
     pub fn end(mut self: Box<Self>, end: End) {
         self.outcome.end = end;
@@ -313,6 +331,7 @@ impl Exchange {
             request_id: self.id.as_ref(),
             lane: self.asked.lane,
             protocol: self.asked.protocol,
+            abort: self.abort,
             duration: now.saturating_since(account.began),
         };
         self.shared.log.write(self.shared.clock.wall(), &entry);

@@ -1,5 +1,6 @@
 //! The library behind the `weir` binary.
 
+pub mod abort;
 pub mod access_log;
 pub mod admin;
 pub mod arrivals;

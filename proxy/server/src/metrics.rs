@@ -5,6 +5,7 @@
 //! counters, so that an object that is gone has no series. Labels come from the configuration or from closed lists,
 //! never from requests.
 
+mod endings;
 mod families;
 mod page;
 

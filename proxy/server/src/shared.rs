@@ -1,5 +1,6 @@
 //! What every lane of one worker uses.
 
+use crate::abort::Unserved;
 use crate::access_log::AccessLog;
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
@@ -7,6 +8,7 @@ use crate::conn::ConnInfo;
 use crate::counters::Counters;
 use crate::timeouts::{self, Given, Timeouts};
 use crate::tls::Tls;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -49,6 +51,13 @@ impl Shared {
     /// Whether a connection should end after the request that it is at: the process ends, or it had its share.
     pub fn is_last(&self, info: &ConnInfo) -> bool {
         info.requests >= self.timeouts().requests || self.is_draining()
+    }
+
+    /// Counts a connection that ended before a request could begin, and tells the log of it. `client` is the client and
+    /// the connection's other end, where they are known.
+    pub fn unserved(&self, client: Option<(IpAddr, IpAddr)>, unserved: Unserved) {
+        self.counters.unserved(unserved);
+        self.log.write_unserved(self.clock.wall(), client, unserved);
     }
 
     /// How long things may take.

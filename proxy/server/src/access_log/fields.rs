@@ -21,6 +21,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("ingress", "Its name."),
     ("service", "Service and port of the path."),
     ("reason", "Why weir answered itself: a refusal or an error. Without it the origin answered."),
+    ("fault", "The rule of HTTP that the head breaks, as in `weir_malformed_requests_total`."),
     ("rule", "Rule that refused, or the first that would have: the annotation without its prefix."),
     ("rule_reason", "Why that rule spoke."),
     ("mode", "`enforce`, or `observe` for a rule that would have refused."),
@@ -33,6 +34,12 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("bytes_in", "Bytes received: head and body."),
     ("bytes_out", "Bytes sent: head and body."),
     ("end", "`complete`, `client-abort` or `origin-abort`."),
+    (
+        "abort",
+        "What was going on when the client's side broke off: `accept`, `proxy-protocol`, `handshake`, `head`, `body`, \
+         `wait` for the origin, or `response`.",
+    ),
+    ("abort_reason", "Why, or how: the words are those of the metrics (docs/metrics.md)."),
     ("request_id", "Value of `X-Request-ID`."),
     ("lane", "`express`, `pingora` or `h2`: which code served the request."),
 ];

@@ -1,6 +1,7 @@
 //! How a line is written: digits and plain bytes, no formatter, no serializer.
 
-use super::{Answer, Entry, Format};
+use super::{Answer, Entry, Failed, Format};
+use crate::abort::{Abort, Unserved};
 use crate::clock::WallTime;
 use crate::respond::GatewayError;
 use crate::text::Address;
@@ -76,19 +77,55 @@ impl<'a> Line<'a> {
         self.number("bytes_in", entry.outcome.bytes_in);
         self.number("bytes_out", entry.outcome.bytes_out);
         self.word("end", entry.outcome.end.as_str().as_bytes());
+        self.abort(entry.abort);
         if let Some(id) = entry.request_id {
             self.word("request_id", id.as_bytes());
         }
         self.word("lane", entry.lane.as_str().as_bytes());
     }
 
-    pub(super) fn failure(&mut self, client: IpAddr, peer: IpAddr, error: GatewayError) {
-        if client != peer {
-            self.word("client", Address::of_ip(client).as_bytes());
+    pub(super) fn failure(&mut self, failed: &Failed<'_>) {
+        self.word("client", Address::of_ip(failed.client).as_bytes());
+        self.word("peer", Address::of_ip(failed.peer).as_bytes());
+        for (name, value, most) in [
+            ("method", failed.sketch.method, MOST_METHOD),
+            ("host", failed.sketch.host, MOST_HOST),
+            ("path", failed.sketch.path, MOST_PATH),
+        ] {
+            if !value.is_empty() {
+                self.text(name, value, most);
+            }
         }
-        self.word("peer", Address::of_ip(peer).as_bytes());
-        self.number("status", error.status().into());
-        self.word("reason", error.as_str().as_bytes());
+        if let Some(protocol) = failed.sketch.protocol {
+            self.word("protocol", protocol.as_str().as_bytes());
+        }
+        self.number("status", failed.error.map_or(0, GatewayError::status).into());
+        if let Some(error) = failed.error {
+            self.word("reason", error.as_str().as_bytes());
+        }
+        if let Some(fault) = failed.fault {
+            self.word("fault", fault.as_str().as_bytes());
+        }
+        self.number("bytes_in", failed.bytes_in as u64);
+        self.number("bytes_out", failed.bytes_out as u64);
+        self.abort(failed.abort);
+    }
+
+    pub(super) fn unserved(&mut self, client: Option<(IpAddr, IpAddr)>, unserved: Unserved) {
+        if let Some((client, peer)) = client {
+            self.word("client", Address::of_ip(client).as_bytes());
+            self.word("peer", Address::of_ip(peer).as_bytes());
+        }
+        self.number("status", 0);
+        self.word("abort", unserved.stage().as_bytes());
+        self.word("abort_reason", unserved.reason().as_bytes());
+    }
+
+    fn abort(&mut self, abort: Option<Abort>) {
+        if let Some(abort) = abort {
+            self.word("abort", abort.stage.as_str().as_bytes());
+            self.word("abort_reason", abort.cause.as_str().as_bytes());
+        }
     }
 
     fn upstream(&mut self, upstream: &UpstreamOutcome) {

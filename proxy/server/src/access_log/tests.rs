@@ -1,4 +1,6 @@
 use super::*;
+use crate::abort::{Cause, Stage};
+use crate::arrivals::Shed;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::io::{self, Write};
@@ -62,6 +64,7 @@ fn entry<'a>(account: &'a Account, outcome: &'a Outcome, path: &'a [u8]) -> Entr
         request_id: None,
         lane: Lane::Express,
         protocol: Protocol::Http11,
+        abort: None,
         duration: Duration::from_micros(1_002_003),
     }
 }
@@ -113,14 +116,44 @@ fn a_line_says_who_asked_for_what_and_what_became_of_it() {
 
 #[test]
 fn a_head_that_was_not_understood_has_a_line_too() {
-    let failure = |line: &mut line::Line<'_>| {
-        line.failure([10, 0, 0, 1].into(), [10, 0, 0, 1].into(), GatewayError::Version);
+    let failed = Failed {
+        client: [10, 0, 0, 1].into(),
+        peer: [10, 0, 0, 2].into(),
+        error: Some(GatewayError::Version),
+        fault: Some(Malformed::Version),
+        abort: Some(Abort { stage: Stage::Response, cause: Cause::Reset }),
+        sketch: Sketch::of(b"GET /\x01?secret HTTP/3.0\r\nHost: a\r\n\r\n"),
+        bytes_in: 35,
+        bytes_out: 0,
     };
-    let text = String::from_utf8(line(Format::Json, failure)).unwrap();
+    let text = String::from_utf8(line(Format::Json, |line| line.failure(&failed))).unwrap();
     expect![[r#"
-        {"time":"1994-11-06T08:49:37.042Z","peer":"10.0.0.1","status":505,"reason":"version"}
+        {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.2","method":"GET","host":"a","path":"/\u0001","status":505,"reason":"version","fault":"version","bytes_in":35,"bytes_out":0,"abort":"response","abort_reason":"reset"}
     "#]]
     .assert_eq(&text);
+}
+
+#[test]
+fn connections_without_a_request_have_so_many_lines_a_second() {
+    let counters = Arc::new(Counters::new());
+    let (opener, open) = sync_channel(1000);
+    let (written, lines) = sync_channel(1000);
+    drop(opener);
+    let (sink, writer) = writer::start(Gate { open, written }, counters.clone()).unwrap();
+    let log = AccessLog::with(Format::Json, sink.unwrap());
+    let client = Some(([10, 0, 0, 1].into(), [10, 0, 0, 2].into()));
+    for millis in [0, 999, 1000] {
+        for _ in 0..8 {
+            let shed = Unserved::Shed(Shed::ClientSockets);
+            log.write_unserved(WallTime::from_millis(millis), client, shed);
+        }
+    }
+    drop(log);
+    writer.join();
+    let text = String::from_utf8(lines.iter().flatten().collect()).unwrap();
+    assert_eq!(text.lines().count(), 18, "ten of sixteen, and eight");
+    assert_eq!(counters.read().access_log_withheld, 6);
+    expect![[r#"{"time":"1970-01-01T00:00:00.000Z","client":"10.0.0.1","peer":"10.0.0.2","status":0,"abort":"accept","abort_reason":"client-sockets"}"#]].assert_eq(text.lines().next().unwrap());
 }
 
 /// The account of a request that an Ingress took and a rule refused.
@@ -157,16 +190,18 @@ fn a_line_that_has_everything_has_the_fields_of_the_list() {
     let (account, outcome) = (refused_account(), outcome());
     let id = RequestId::read(b"abc");
     let answer = Answer::Refused(Reason::Address);
-    let entry = Entry { request_id: id.as_ref(), answer, ..entry(&account, &outcome, b"/p") };
+    let abort = Some(Abort { stage: Stage::Response, cause: Cause::Reset });
+    let entry = Entry { request_id: id.as_ref(), answer, abort, ..entry(&account, &outcome, b"/p") };
     let text = String::from_utf8(line(Format::Text, |line| line.request(&entry))).unwrap();
     let names: Vec<_> = text.split_whitespace().map(|pair| pair.split('=').next().unwrap()).collect();
-    let listed: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
+    // What breaks a rule of HTTP has no account.
+    let listed: Vec<_> = FIELDS.iter().map(|(name, _)| *name).filter(|name| *name != "fault").collect();
     assert_eq!(names, listed, "{text}");
     check(
         Format::Json,
         &entry,
         &expect![[r#"
-            {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p","protocol":"HTTP/1.1","status":200,"namespace":"shop","ingress":"front","service":"cart:80","reason":"address","rule":"allowlist-source-range","rule_reason":"address","mode":"enforce","upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","request_id":"abc","lane":"express"}
+            {"time":"1994-11-06T08:49:37.042Z","client":"10.0.0.1","peer":"10.0.0.1","method":"GET","host":"shop.example","path":"/p","protocol":"HTTP/1.1","status":200,"namespace":"shop","ingress":"front","service":"cart:80","reason":"address","rule":"allowlist-source-range","rule_reason":"address","mode":"enforce","upstream":"10.1.2.3:8080","upstream_tries":2,"upstream_status":200,"upstream_latency":0.001234,"upstream_result":"respond","duration":1.002003,"bytes_in":120,"bytes_out":1024,"end":"complete","abort":"response","abort_reason":"reset","request_id":"abc","lane":"express"}
         "#]],
     );
 }
@@ -278,12 +313,7 @@ fn a_file_that_cannot_be_opened_is_named() {
 #[test]
 fn a_log_that_is_off_takes_everything() {
     let (log, writer) = AccessLog::open(&Target::Off, Format::Json, Arc::new(Counters::new())).unwrap();
-    log.worker().write_failed(
-        WallTime::default(),
-        [10, 0, 0, 1].into(),
-        [10, 0, 0, 1].into(),
-        GatewayError::Version,
-    );
+    log.worker().write_unserved(WallTime::default(), None, Unserved::Shed(Shed::Sockets));
     log.flush();
     writer.join();
 }

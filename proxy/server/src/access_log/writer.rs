@@ -65,6 +65,11 @@ impl Sink {
             self.counters.access_log_dropped(lines);
         }
     }
+
+    /// A line was not made at all.
+    pub(super) fn withheld(&self) {
+        self.counters.access_log_withheld();
+    }
 }
 
 pub(super) fn open(target: &Target, counters: Arc<Counters>) -> Result<(Option<Sink>, Writer), OpenError> {

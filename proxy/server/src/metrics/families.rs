@@ -289,23 +289,25 @@ pub static FAMILIES: &[Family] = &[
         },
     },
     Family {
-        name: "weir_timeouts_total",
-        kind: Kind::Counter,
-        labels: &["stage"],
-        help: "Clients that took too long: idle for their next request, head or body for sending one, write for taking \
-               what they were sent.",
-        collect: |view, samples| {
-            for (timeout, count) in &view.process.timeouts {
-                samples.push(&[timeout.as_str()], number(*count));
-            }
-        },
-    },
-    Family {
         name: "weir_connections_lingering",
         kind: Kind::Gauge,
         labels: &[],
         help: "Client connections that are over, and are read for a moment more so that the client gets its answer.",
         collect: |_, samples| samples.push(&[], size(crate::linger::lingering())),
+    },
+    Family {
+        name: "weir_client_aborts_total",
+        kind: Kind::Counter,
+        labels: &["stage", "reason"],
+        help: "Clients' sides of connections that broke off, by what was going on (idle, head, body, wait for the \
+               origin, response) and how (close, reset, timeout, malformed). A close between requests is none.",
+        collect: |view, samples| {
+            for (abort, count) in &view.process.client_aborts {
+                if *count > 0 || abort.stage.causes().contains(&abort.cause) {
+                    samples.push(&[abort.stage.as_str(), abort.cause.as_str()], number(*count));
+                }
+            }
+        },
     },
     Family {
         name: "weir_lane_requests_total",
@@ -367,10 +369,12 @@ pub static FAMILIES: &[Family] = &[
         name: "weir_access_log_lines_total",
         kind: Kind::Counter,
         labels: &["result"],
-        help: "Access log lines: written, or dropped because the writer was too slow or its file took no more.",
+        help: "Access log lines: written, dropped because the writer was too slow or its file took no more, or \
+               withheld because too many connections ended without a request.",
         collect: |view, samples| {
             samples.push(&["written"], number(view.process.access_log_written));
             samples.push(&["dropped"], number(view.process.access_log_dropped));
+            samples.push(&["withheld"], number(view.process.access_log_withheld));
         },
     },
     Family {

@@ -1,6 +1,7 @@
 //! The list as a page.
 
 use super::FAMILIES;
+use super::endings::ENDINGS;
 use std::fmt::Write;
 
 /// The text of `docs/metrics.md`.
@@ -10,6 +11,20 @@ pub fn page() -> String {
         let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
         let (name, kind, help) = (family.name, family.kind.as_str(), family.help);
         let _ = writeln!(page, "| `{name}` | {kind} | {} | {help} |", labels.join(", "));
+    }
+    page.push_str(ENDS);
+    for ending in ENDINGS {
+        let words: Vec<_> = (ending.reasons)().iter().map(|reason| format!("`{reason}`")).collect();
+        let (family, label) = ending.family;
+        let within = ending.within.map_or(String::new(), |(name, value)| format!("{name}=\"{value}\","));
+        let _ = writeln!(
+            page,
+            "| {} | {} | `{family}{{{within}{label}}}` | {} | {} |",
+            ending.stage,
+            ending.what,
+            words.join(", "),
+            ending.log
+        );
     }
     page
 }
@@ -26,4 +41,14 @@ Series of an object begin with its first request and go with the object; counter
 
 | name | kind | labels | meaning |
 |---|---|---|---|
+";
+
+const ENDS: &str = "
+## Where things can end
+
+Each early end is counted at the stage that was reached, in one family and with one reason, and the access log tells of it what is known.
+A request that never came to the end of its head has a line with what can be told of it.
+
+| stage | what | counted in | reasons | access log |
+|---|---|---|---|---|
 ";

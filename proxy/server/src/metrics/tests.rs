@@ -152,3 +152,33 @@ fn names_are_those_of_the_field() {
 fn the_page_is_up_to_date() -> io::Result<()> {
     crate::pages::up_to_date("metrics.md", &page())
 }
+
+/// The table of ends names families, labels and values that are there.
+#[test]
+fn every_end_of_the_table_has_its_series() {
+    let text = render(&state()).unwrap();
+    for ending in endings::ENDINGS {
+        let (name, label) = ending.family;
+        let family = FAMILIES.iter().find(|family| family.name == name).unwrap();
+        assert!(family.labels.contains(&label), "{name}");
+        // Those of objects begin with their first request.
+        if family.labels.contains(&"namespace") {
+            continue;
+        }
+        for reason in (ending.reasons)() {
+            let within = ending.within.map_or(String::new(), |(other, word)| format!("{other}=\"{word}\","));
+            let series = format!("{name}{{{within}{label}=\"{reason}\"}}");
+            assert_eq!(value(&text, &series), Some(0.0), "{series}");
+        }
+    }
+}
+
+#[test]
+fn no_two_ends_of_the_table_are_one() {
+    let mut seen = BTreeSet::new();
+    for ending in endings::ENDINGS {
+        for reason in (ending.reasons)() {
+            assert!(seen.insert((ending.family, ending.within, reason)), "{reason} of {}", ending.stage);
+        }
+    }
+}

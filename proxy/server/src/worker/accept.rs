@@ -2,6 +2,7 @@
 //! is agreed on, and then the connection is served.
 
 use super::Worker;
+use crate::abort::Unserved;
 use crate::arrivals::Shed;
 use crate::conn::ConnInfo;
 use crate::connection;
@@ -12,7 +13,7 @@ use crate::socket::Socket;
 use crate::tls;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(super) async fn run(door: Door, worker: Arc<Worker>) {
                 counters.accept_failed();
                 let next = || poll_fn(|cx| Poll::Ready(door.listener.poll_accept(cx).map_ok(drop)));
                 match reserve.spend(next).await {
-                    Poll::Ready(Ok(())) => counters.connection_shed(Shed::Descriptors),
+                    Poll::Ready(Ok(())) => worker.shared.unserved(None, Unserved::Shed(Shed::Descriptors)),
                     Poll::Pending => {}
                     Poll::Ready(Err(_)) => tokio::time::sleep(EXHAUSTED).await,
                 }
@@ -88,7 +89,7 @@ fn take(stream: TcpStream, mut info: ConnInfo, worker: &Arc<Worker>) {
     let greeting = shared.engine.current().identification().greet(info.peer.ip());
     let held = match enter(shared, info.peer, greeting) {
         Ok(held) => held,
-        Err(shed) => return shared.counters.connection_shed(shed),
+        Err(shed) => return shared.unserved(Some(info.ends()), Unserved::Shed(shed)),
     };
     let worker = worker.clone();
     tokio::spawn(async move {
@@ -97,13 +98,13 @@ fn take(stream: TcpStream, mut info: ConnInfo, worker: &Arc<Worker>) {
         let spoken = info.scheme;
         let held = match hear(&stream, &mut info, greeting, held, shared).await {
             Ok(held) => held,
-            Err(shed) => return shared.counters.connection_shed(shed),
+            Err(shed) => return shared.unserved(Some(info.ends()), Unserved::Shed(shed)),
         };
         shared.counters.connection_accepted();
         let socket = match spoken {
             Scheme::Http => Some(Socket::Plain(stream)),
             // Boxed, so that a connection does not keep the room that its handshake took.
-            Scheme::Https => Box::pin(handshake(stream, info.peer.ip(), shared)).await,
+            Scheme::Https => Box::pin(handshake(stream, &info, shared)).await,
         };
         if let Some(socket) = socket {
             connection::serve(socket, info, worker).await;
@@ -159,10 +160,17 @@ async fn hear(
     }
 }
 
-async fn handshake(stream: TcpStream, client: IpAddr, shared: &Shared) -> Option<Socket> {
-    let accepted = tls::handshake::accept(stream, client, shared).await;
-    shared.counters.handshake(accepted.as_ref().err().copied());
-    accepted.ok()
+async fn handshake(stream: TcpStream, info: &ConnInfo, shared: &Shared) -> Option<Socket> {
+    match tls::handshake::accept(stream, info.peer.ip(), shared).await {
+        Ok(socket) => {
+            shared.counters.handshake(None);
+            Some(socket)
+        }
+        Err(failure) => {
+            shared.unserved(Some(info.ends()), Unserved::Handshake(failure));
+            None
+        }
+    }
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {

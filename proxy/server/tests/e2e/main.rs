@@ -8,6 +8,7 @@
     reason = "helpers of a test binary"
 )]
 
+mod aborts;
 mod commands;
 mod early_refusals;
 mod edge;

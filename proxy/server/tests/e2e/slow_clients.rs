@@ -109,7 +109,11 @@ fn a_body_that_dribbles_is_too_slow_however_small_the_pauses() {
             assert!(began.elapsed() < PATIENCE / 2, "{lane:?}, {host}: {:?}", began.elapsed());
         }
         assert!(origin.seen().is_empty());
-        assert_eq!(weir.metric(r#"weir_timeouts_total{stage="body"}"#), Some(2.0), "{lane:?}");
+        assert_eq!(
+            weir.metric(r#"weir_client_aborts_total{stage="body",reason="timeout"}"#),
+            Some(2.0),
+            "{lane:?}"
+        );
     }
 }
 
@@ -130,7 +134,7 @@ fn a_client_that_does_not_read_is_cut_off_and_counted() {
             let mut client = Client::connect(weir.http);
             client.send(format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
             weir.until("it is cut off", || {
-                weir.metric(r#"weir_timeouts_total{stage="write"}"#) == Some(n)
+                weir.metric(r#"weir_client_aborts_total{stage="response",reason="timeout"}"#) == Some(n)
                     && weir.metric("weir_connections_open") == Some(0.0)
             });
         }

@@ -30,7 +30,7 @@ pub(super) struct Origin {
 /// Why there is no response.
 pub(super) enum Failure {
     /// The client went away.
-    Client,
+    Client(Stop),
     /// No endpoint gave one; this is what the client is told.
     Origin(GatewayError),
 }
@@ -89,9 +89,9 @@ pub(super) async fn run(
                 }
                 return Ok(response);
             }
-            Err(Broken::Client) => {
+            Err(Broken::Client(stop)) => {
                 *told = Some(upstream);
-                return Err(Failure::Client);
+                return Err(Failure::Client(stop));
             }
             Err(Broken::Origin { result, sent }) => {
                 upstream.result = result;
@@ -132,7 +132,7 @@ fn within(next: &NextUpstream, tries: u32, began: Instant, now: Instant) -> bool
 
 /// Why one endpoint gave no response.
 enum Broken {
-    Client,
+    Client(Stop),
     Origin {
         result: UpstreamResult,
         /// Whether it may have seen the request.
@@ -168,18 +168,11 @@ impl Attempt<'_> {
                 Err(Stale::Broken(broken)) => return Err(broken),
             }
         }
-        let tcp = match self.connect(pick.address).await {
-            Ok(tcp) => tcp,
-            Err(Stop::End) => return Err(Broken::Client),
-            Err(stop) => {
+        let tcp = self.connect(pick.address).await.inspect_err(|broken| {
+            if matches!(broken, Broken::Origin { .. }) {
                 pick.failed(self.shared.clock.now());
-                let result = match stop {
-                    Stop::Late => UpstreamResult::TimeoutConnect,
-                    _ => UpstreamResult::RefuseConnect,
-                };
-                return Err(Broken::Origin { result, sent: false });
             }
-        };
+        })?;
         match self.exchange(tcp).await {
             Ok((tcp, buffer, head)) => {
                 pick.succeeded();
@@ -190,17 +183,20 @@ impl Attempt<'_> {
         }
     }
 
-    /// Connects. `Stop::End` says that the client has gone.
-    async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Stop> {
+    async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Broken> {
+        let failed = |result| Broken::Origin { result, sent: false };
         self.conn.deadline.set(self.origin.connect_timeout);
         let mut connecting = pin!(TcpStream::connect(address));
         poll_fn(|cx| {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
-                let tcp = connected.map_err(|_| Stop::Fail)?;
+                let tcp = connected.map_err(|_| failed(UpstreamResult::RefuseConnect))?;
                 let _ = tcp.set_nodelay(true);
                 return Poll::Ready(Ok(tcp));
             }
-            self.watch_client(cx).map(Err)
+            self.watch_client(cx).map(|stop| match stop {
+                Stop::Late => Err(failed(UpstreamResult::TimeoutConnect)),
+                stop => Err(Broken::Client(stop)),
+            })
         })
         .await
     }
@@ -239,7 +235,7 @@ impl Attempt<'_> {
                         sent: true,
                     }));
                 }
-                Err(Some(_)) => return Err(Stale::Broken(Broken::Client)),
+                Err(Some(stop)) => return Err(Stale::Broken(Broken::Client(stop))),
             }
             while let Some(buffer) = cell.as_mut() {
                 match read_response_without(buffer.data(), self.method, self.unwanted) {
@@ -268,7 +264,7 @@ impl Attempt<'_> {
         let len = head.edits().apply(buffer, &[]).map_err(|_| invalid())?;
         let bytes = buffer.data().get(..len).ok_or_else(invalid)?;
         let stall = self.shared.timeouts().write;
-        self.conn.write_all(bytes, stall).await.map_err(|_| Stale::Broken(Broken::Client))?;
+        self.conn.write_all(bytes, stall).await.map_err(|stop| Stale::Broken(Broken::Client(stop)))?;
         buffer.consume(len);
         self.conn.deadline.set(self.origin.read_timeout);
         Ok(())
@@ -291,13 +287,13 @@ fn invalid() -> Stale {
 }
 
 /// Waits for the client to go away or the deadline to pass, and takes in what it sends meanwhile: the beginning of its
-/// next request. Never [`Stop::Fail`].
+/// next request.
 pub(super) fn watch_client(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Stop> {
     // With a full buffer there is no telling, and no need: a client that sends so much is there.
     while conn.input.as_mut().is_none_or(|buffer| !buffer.spare().is_empty()) {
         match conn::poll_read_into(&mut conn.socket, &mut conn.input, cx) {
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(_)) => return Poll::Ready(Stop::End),
+            Poll::Ready(Err(stop)) => return Poll::Ready(stop),
             Poll::Pending => break,
         }
     }

@@ -7,9 +7,9 @@ mod attempt;
 mod relay;
 mod splice;
 
+use crate::abort::{Abort, Stage};
 use crate::buffers;
 use crate::conn::{Conn, Stop};
-use crate::counters::Timeout;
 use crate::exchange::Exchange;
 use crate::lane::wire::{Buffer, FieldKind, Persistence, RequestHead, Treat, kind_of};
 use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
@@ -19,9 +19,8 @@ use crate::shared::Shared;
 use attempt::Failure;
 pub(crate) use attempt::MOST_INTERIM;
 use std::sync::Arc;
-use weir_core::account::End;
 use weir_core::facts::{Headers, Scheme};
-use weir_core::policy::{Origin, Settings, TrustMode};
+use weir_core::policy::{Origin, Settings};
 use weir_limits::Instant;
 
 /// What becomes of the connection after a request.
@@ -68,14 +67,9 @@ pub async fn serve(
 ) -> After {
     let ready = match receive_body(conn, head, &exchange, shared).await {
         Ok(ready) => ready,
-        Err(Stop::Late) => {
-            shared.counters.timeout(Timeout::Body);
-            let _ = answer(conn, GatewayError::RequestTimeout, Then::Close, &mut exchange, shared).await;
-            exchange.end(End::ClientAbort);
-            return After::Close;
-        }
-        Err(_) => {
-            exchange.end(End::ClientAbort);
+        Err(stop) => {
+            exchange.outcome.bytes_in = conn.data().len() as u64;
+            without_body(conn, exchange, stop, shared).await;
             return After::Close;
         }
     };
@@ -94,17 +88,25 @@ pub async fn serve(
             conn.consume(request);
             relay::run(conn, response, then, exchange, shared).await
         }
-        Err(Failure::Client) => {
-            exchange.end(End::ClientAbort);
+        Err(Failure::Client(stop)) => {
+            exchange.abort(Abort::at(Stage::Wait, stop));
             After::Close
         }
         Err(Failure::Origin(error)) => {
             conn.consume(request);
             let sent = answer(conn, error, then, &mut exchange, shared).await;
-            exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
+            exchange.answered(sent);
             if close || sent.is_err() { After::Close } else { After::Next }
         }
     }
+}
+
+/// Ends an admitted request whose body did not come. A client that is only late is told.
+pub async fn without_body(conn: &mut Conn, mut exchange: Box<Exchange>, stop: Stop, shared: &Shared) {
+    if stop == Stop::Late {
+        let _ = answer(conn, GatewayError::RequestTimeout, Then::Close, &mut exchange, shared).await;
+    }
+    exchange.abort(Abort::at(Stage::Body, stop));
 }
 
 /// Sends an answer of our own.
@@ -163,7 +165,7 @@ fn rewrite(conn: &mut Conn, head: &RequestHead, exchange: &Exchange, shared: &Sh
             headers: &WireHeaders { data, head },
         },
     );
-    let edits = head.edits(|kind| treat(kind, client.trust, settings));
+    let edits = head.edits(|kind| treat(kind, settings));
     let applied = conn.input.as_mut().and_then(|buffer| edits.apply(buffer, &[&added]).ok());
     buffers::give_text(added);
     Some(applied? + head.content_length)
@@ -171,7 +173,7 @@ fn rewrite(conn: &mut Conn, head: &RequestHead, exchange: &Exchange, shared: &Sh
 
 /// What becomes of a field that is not simply passed on. What was forwarded is cut whoever sent it: what of it is
 /// believed stands in the fields that we add.
-pub fn treat(kind: FieldKind, _trust: TrustMode, settings: &Settings) -> Treat {
+pub fn treat(kind: FieldKind, settings: &Settings) -> Treat {
     match kind {
         FieldKind::HopByHop | FieldKind::Forwarded | FieldKind::RequestId => Treat::Cut,
         FieldKind::Underscore if settings.underscores_in_headers => Treat::Keep,

@@ -3,6 +3,7 @@
 use super::attempt::{Origin, watch_client};
 use super::splice::{self, Pipe};
 use super::{After, Response};
+use crate::abort::{Abort, Stage};
 use crate::buffers;
 use crate::conn::{Conn, Stop};
 use crate::exchange::Exchange;
@@ -69,7 +70,7 @@ pub(super) async fn run(
     };
     let ended = match sent {
         Ok(()) => relay.body().await,
-        Err(_) => Err(Cut::Client),
+        Err(stop) => Err(Cut::Client(stop)),
     };
     let Relay { origin, sent, .. } = relay;
     exchange.outcome.bytes_out = sent;
@@ -84,8 +85,8 @@ pub(super) async fn run(
             exchange.end(End::Complete);
             if closes { After::Close } else { After::Next }
         }
-        Err(Cut::Client) => {
-            exchange.end(End::ClientAbort);
+        Err(Cut::Client(stop)) => {
+            exchange.abort(Abort::at(Stage::Response, stop));
             After::Close
         }
         Err(Cut::Origin(result)) => {
@@ -104,7 +105,7 @@ async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Box<Exchange>
         upstream.result = UpstreamResult::InvalidResponse;
     }
     let sent = super::answer(conn, GatewayError::InvalidResponse, then, &mut exchange, shared).await;
-    exchange.end(if sent.is_ok() { End::Complete } else { End::ClientAbort });
+    exchange.answered(sent);
     if then == Then::Close || sent.is_err() { After::Close } else { After::Next }
 }
 
@@ -175,7 +176,7 @@ impl Left {
 
 /// Why a response was cut off.
 enum Cut {
-    Client,
+    Client(Stop),
     Origin(UpstreamResult),
 }
 
@@ -223,7 +224,7 @@ impl Relay<'_> {
                 self.exchange.release();
             }
             for bytes in [part.get(..passed.bytes).unwrap_or_default(), passed.end] {
-                self.conn.write_all(bytes, self.stall).await.map_err(|_| Cut::Client)?;
+                self.conn.write_all(bytes, self.stall).await.map_err(Cut::Client)?;
                 self.sent += bytes.len() as u64;
             }
         }
@@ -239,7 +240,7 @@ impl Relay<'_> {
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Cut::Origin(UpstreamResult::Reset))),
                 Poll::Pending => watch_client(self.conn, cx).map(|stop| match stop {
                     Stop::Late => Err(Cut::Origin(UpstreamResult::TimeoutRead)),
-                    _ => Err(Cut::Client),
+                    stop => Err(Cut::Client(stop)),
                 }),
             }
         })
@@ -255,7 +256,7 @@ impl Relay<'_> {
                 pipe.give();
                 Ok(())
             }
-            Err(splice::Cut::Client) => Err(Cut::Client),
+            Err(splice::Cut::Client(stop)) => Err(Cut::Client(stop)),
             Err(splice::Cut::OriginEnd) => Err(Cut::Origin(UpstreamResult::Reset)),
             Err(splice::Cut::OriginLate) => Err(Cut::Origin(UpstreamResult::TimeoutRead)),
         }

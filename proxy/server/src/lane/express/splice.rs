@@ -22,7 +22,7 @@ pub(super) struct Pipe {
 
 /// Why a body was cut off.
 pub(super) enum Cut {
-    Client,
+    Client(Stop),
     OriginEnd,
     OriginLate,
 }
@@ -93,7 +93,7 @@ impl Flow {
                 match move_pages(conn.socket.tcp(), Interest::WRITABLE, || {
                     splice_some(&pipe.read, conn.socket.tcp(), self.in_pipe)
                 }) {
-                    Ok(0) => return Poll::Ready(Err(Cut::Client)),
+                    Ok(0) => return Poll::Ready(Err(Cut::Client(Stop::End))),
                     Ok(n) => {
                         self.in_pipe = self.in_pipe.saturating_sub(n);
                         self.moved += n as u64;
@@ -108,7 +108,7 @@ impl Flow {
                         }
                         return self.wait(Waits::Client, stall, conn, cx);
                     }
-                    Err(_) => return Poll::Ready(Err(Cut::Client)),
+                    Err(_) => return Poll::Ready(Err(Cut::Client(Stop::Fail))),
                 }
             } else if self.to_read > 0 {
                 let most = usize::try_from(self.to_read).unwrap_or(usize::MAX).min(SIZE);
@@ -151,17 +151,14 @@ impl Flow {
         match super::attempt::watch_client(conn, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Stop::Late) if whom == Waits::Origin => Poll::Ready(Err(Cut::OriginLate)),
-            Poll::Ready(stop) => {
-                conn.stalled |= stop == Stop::Late;
-                Poll::Ready(Err(Cut::Client))
-            }
+            Poll::Ready(stop) => Poll::Ready(Err(Cut::Client(stop))),
         }
     }
 }
 
 impl From<io::Error> for Cut {
     fn from(_: io::Error) -> Self {
-        Self::Client
+        Self::Client(Stop::Fail)
     }
 }
 

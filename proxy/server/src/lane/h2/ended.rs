@@ -1,7 +1,7 @@
 //! How connections of HTTP/2 end.
 
 use super::meter::Flood;
-use crate::counters::Timeout;
+use crate::abort::{Abort, Cause, Stage};
 use h2::Reason;
 
 /// How a connection ended. The closed list behind the metric label.
@@ -87,13 +87,14 @@ impl Ended {
     }
 
     /// The deadline that had passed, if one had.
-    pub(super) fn timeout(self) -> Option<Timeout> {
-        match self {
-            Self::Idle => Some(Timeout::Idle),
-            Self::Preface | Self::Head => Some(Timeout::Head),
-            Self::Stall => Some(Timeout::Write),
-            _ => None,
-        }
+    pub(super) fn timeout(self) -> Option<Abort> {
+        let stage = match self {
+            Self::Idle => Stage::Idle,
+            Self::Preface | Self::Head => Stage::Head,
+            Self::Stall => Stage::Response,
+            _ => return None,
+        };
+        Some(Abort { stage, cause: Cause::Timeout })
     }
 
     /// What an error of the library means.

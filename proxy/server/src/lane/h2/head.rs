@@ -116,7 +116,7 @@ fn content_length(fields: &HeaderMap, ended: bool) -> Result<Option<u64>, Malfor
     }
 }
 
-fn len(parts: &Parts) -> usize {
+pub(super) fn len(parts: &Parts) -> usize {
     let line =
         parts.method.as_str().len() + parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let host = parts.uri.authority().map_or(0, |authority| "host: \r\n".len() + authority.as_str().len());

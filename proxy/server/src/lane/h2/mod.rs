@@ -74,7 +74,7 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
     };
     shared.counters.h2_ended(ended);
     if let Some(timeout) = ended.timeout() {
-        shared.counters.timeout(timeout);
+        shared.counters.client_abort(timeout);
     }
 }
 

@@ -1,15 +1,15 @@
 //! One stream: judged, admitted, answered here or forwarded.
 
 use super::head::{self, Head};
-use super::stream::{LentStream, Reply};
-use crate::access_log::{Lane, Protocol};
+use super::stream::{Back, LentStream, Reply};
+use crate::abort::{Abort, Stage};
+use crate::access_log::{Failed, Lane, Protocol, Sketch};
 use crate::buffers;
-use crate::conn::ConnInfo;
+use crate::conn::{ConnInfo, Stop};
 use crate::connection::gateway_error;
-use crate::counters::Timeout;
 use crate::exchange::{Exchange, with_date};
 use crate::lane::grammar::Malformed;
-use crate::lane::pingora::flight::{self, Dialect, Fault, Flight, Plan, Presence, Upgrade};
+use crate::lane::pingora::flight::{self, Dialect, Flight, Plan, Presence, Story, Upgrade};
 use crate::lane::pingora::plan::{Asked, plan};
 use crate::lane::wire::Persistence;
 use crate::respond::{Accept, Ask, BodyPart, Code, GatewayError, Response, Then, code_of, is_grpc};
@@ -118,6 +118,7 @@ impl Admitted {
         let flight = Flight::new(plan, backend, shared.clock);
         flight.hold(exchange.take_places());
         let (lent, back) = LentStream::new(parts.into(), body, respond, flight.clone(), link.socket.clone());
+        let mut aloft = Aloft { exchange: Some(exchange), flight: flight.clone(), back };
         let forwarding = link.worker.pingora.forward_stream(lent);
         let in_time = match call.and_then(|call| call.timeout) {
             Some(most) => tokio::time::timeout(most, forwarding).await.is_ok(),
@@ -132,13 +133,9 @@ impl Admitted {
         if in_time && story.end == End::Complete {
             flight.plan.dial.iter().for_each(|dial| dial.keep());
         }
+        let Some(mut exchange) = aloft.exchange.take() else { return };
         if story.over_observed_limit {
             exchange.observe_body();
-        }
-        match story.fault {
-            Some(Fault::BodyTimeout) => shared.counters.timeout(Timeout::Body),
-            Some(Fault::WriteTimeout) => shared.counters.timeout(Timeout::Write),
-            _ => {}
         }
         if !in_time {
             story.reply = Some(flight::Reply::Error(GatewayError::OriginTimeout));
@@ -149,7 +146,7 @@ impl Admitted {
         }
         exchange.outcome.upstream = story.upstream.take();
         exchange.outcome.status = story.status;
-        let Some(returned) = back.lock().take() else { return };
+        let Some(returned) = aloft.back.lock().take() else { return };
         exchange.outcome.bytes_in = head.saturating_add(returned.bytes_in);
         exchange.outcome.bytes_out = returned.bytes_out;
         match (returned.reply, story.reply) {
@@ -162,17 +159,48 @@ impl Admitted {
                     }
                 };
                 let sent = answer(&mut exchange, error, &mut respond);
-                exchange.end(if sent { End::Complete } else { End::ClientAbort });
+                let gone = || Abort::at(Stage::Response, story.gone.unwrap_or(Stop::End));
+                match story.abort_by_fault().or_else(|| (!sent).then(gone)) {
+                    None => exchange.end(End::Complete),
+                    Some(abort) => exchange.abort(abort),
+                }
             }
             (Reply::Begun(stream), _) => {
                 let late = if in_time { GatewayError::OriginReset } else { GatewayError::OriginTimeout };
                 break_off(stream, call.is_some().then(|| code_of(late.status()))).await;
                 let end = if story.end == End::Complete { End::OriginAbort } else { story.end };
-                exchange.end(end);
+                end_as(end, exchange, &story, returned.whole);
             }
             // Dropping what is due tells the client that nothing comes.
-            (Reply::Due(_) | Reply::Done, _) => exchange.end(story.end),
+            (Reply::Due(_) | Reply::Done, _) => end_as(story.end, exchange, &story, returned.whole),
         }
+    }
+}
+
+fn end_as(end: End, exchange: Box<Exchange>, story: &Story, whole: bool) {
+    match end {
+        End::ClientAbort => exchange.abort(story.abort(whole)),
+        end => exchange.end(end),
+    }
+}
+
+/// A request on its way through pingora. Dropped meanwhile, its connection has ended, and it with that.
+struct Aloft {
+    exchange: Option<Box<Exchange>>,
+    flight: Arc<Flight>,
+    back: Back,
+}
+
+impl Drop for Aloft {
+    fn drop(&mut self) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        let mut story = self.flight.take_story();
+        let returned = self.back.lock().take();
+        exchange.outcome.upstream = story.upstream.take();
+        exchange.outcome.status = story.status;
+        exchange.outcome.bytes_in += returned.as_ref().map_or(0, |returned| returned.bytes_in);
+        exchange.outcome.bytes_out = returned.as_ref().map_or(0, |returned| returned.bytes_out);
+        exchange.abort(story.abort(returned.is_some_and(|returned| returned.whole)));
     }
 }
 
@@ -226,14 +254,29 @@ fn answer_malformed(malformed: Malformed, parts: &Parts, respond: &mut SendRespo
     let error = gateway_error(malformed);
     shared.counters.malformed(malformed);
     shared.counters.gateway_error(error);
-    let client = link.info.peer.ip();
-    shared.log.write_failed(shared.clock.wall(), client, link.info.via.unwrap_or(client), error);
-    with_date(shared, |date| {
+    let sent = with_date(shared, |date| {
         let accept = Accept::of_h2(&head::Fields::of(parts));
         let body = BodyPart::of_method(parts.method.as_str().as_bytes());
         let ask = Ask { accept, body, then: Then::Keep, request_id: None, hsts: None, date };
-        send(&Response::error(error, ask), respond);
+        send(&Response::error(error, ask), respond)
     });
+    let (client, peer) = link.info.ends();
+    let failed = Failed {
+        client,
+        peer,
+        error: Some(error),
+        fault: Some(malformed),
+        abort: None,
+        sketch: Sketch {
+            method: parts.method.as_str().as_bytes(),
+            host: parts.uri.host().unwrap_or_default().as_bytes(),
+            path: parts.uri.path().as_bytes(),
+            protocol: Some(Protocol::Http2),
+        },
+        bytes_in: head::len(parts),
+        bytes_out: sent.and_then(|sent| usize::try_from(sent).ok()).unwrap_or_default(),
+    };
+    shared.log.write_failed(shared.clock.wall(), &failed);
 }
 
 /// Sends an answer of ours, and returns its bytes; `None` when nobody wants it.

@@ -3,6 +3,7 @@
 //! Pingora has a session of its own for this, which waits for bodies without end and throws the stream away when
 //! something fails. This one gives the stream back, so that what fails is answered like everywhere else.
 
+use crate::conn::Stop;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::pace::Armed;
 use async_trait::async_trait;
@@ -55,6 +56,8 @@ pub(super) struct Returned {
     pub(super) bytes_in: u64,
     /// Bytes of the response that were sent.
     pub(super) bytes_out: u64,
+    /// Whether all of the body was received.
+    pub(super) whole: bool,
 }
 
 /// How far a response is.
@@ -112,7 +115,9 @@ impl LentStream {
                 let _ = self.body.flow_control().release_capacity(data.len());
                 Poll::Ready(Ok(Some(data)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Err(gone("the body was broken off", error))),
+            Poll::Ready(Some(Err(error))) => {
+                Poll::Ready(Err(gone(&self.flight, "the body was broken off", error)))
+            }
             // Trailers of a request go no further.
             Poll::Ready(None) => {
                 self.body_ended = true;
@@ -152,9 +157,10 @@ impl LentStream {
         };
         polled.map(|reset| match reset {
             Ok(reason) => {
+                self.flight.note_gone(Stop::Fail);
                 Error::explain(ErrorType::ConnectionClosed, format!("the client says {reason}")).into_down()
             }
-            Err(error) => gone("the stream is no more", error),
+            Err(error) => gone(&self.flight, "the stream is no more", error),
         })
     }
 
@@ -174,8 +180,9 @@ impl LentStream {
             let _ = respond.send_informational(head);
             return Ok(());
         }
-        let stream =
-            respond.send_response(head, end).map_err(|error| gone("no response can be sent", error))?;
+        let stream = respond
+            .send_response(head, end)
+            .map_err(|error| gone(&self.flight, "no response can be sent", error))?;
         self.reply = Some(if end { Reply::Done } else { Reply::Begun(stream) });
         self.written = Some(response);
         Ok(())
@@ -210,7 +217,7 @@ impl LentStream {
             match stream.poll_capacity(cx) {
                 Poll::Ready(Some(Ok(0))) => {}
                 Poll::Ready(Some(Ok(room))) => return Poll::Ready(Ok(room)),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(gone("no room", error))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(gone(flight, "no room", error))),
                 Poll::Ready(None) => return Poll::Ready(Err(out_of_order())),
                 Poll::Pending => {}
             }
@@ -226,7 +233,7 @@ impl LentStream {
 
     fn send_data(&mut self, data: Bytes, end: bool) -> Result<()> {
         let Some(Reply::Begun(stream)) = &mut self.reply else { return Err(out_of_order()) };
-        stream.send_data(data, end).map_err(|error| gone("no data can be sent", error))?;
+        stream.send_data(data, end).map_err(|error| gone(&self.flight, "no data can be sent", error))?;
         if end {
             self.reply = Some(Reply::Done);
         }
@@ -243,7 +250,9 @@ impl LentStream {
 
     fn send_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
         let Some(Reply::Begun(stream)) = &mut self.reply else { return Ok(()) };
-        stream.send_trailers(trailers).map_err(|error| gone("no trailers can be sent", error))?;
+        stream
+            .send_trailers(trailers)
+            .map_err(|error| gone(&self.flight, "no trailers can be sent", error))?;
         self.reply = Some(Reply::Done);
         Ok(())
     }
@@ -252,7 +261,12 @@ impl LentStream {
 impl Drop for LentStream {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take() {
-            *self.back.lock() = Some(Returned { reply, bytes_in: self.bytes_in, bytes_out: self.bytes_out });
+            *self.back.lock() = Some(Returned {
+                reply,
+                bytes_in: self.bytes_in,
+                bytes_out: self.bytes_out,
+                whole: self.body_ended,
+            });
         }
     }
 }
@@ -467,7 +481,8 @@ impl Retry {
 }
 
 /// The client has reset the stream, or its connection is over.
-fn gone(what: &'static str, error: h2::Error) -> Box<Error> {
+fn gone(flight: &Flight, what: &'static str, error: h2::Error) -> Box<Error> {
+    flight.note_gone(if error.is_reset() { Stop::Fail } else { Stop::End });
     Error::because(ErrorType::ConnectionClosed, what, error).into_down()
 }
 

@@ -4,7 +4,9 @@
 //! in one task, so no lock here is ever waited for.
 
 use super::stream::Returned;
+use crate::abort::{Abort, Cause, Stage};
 use crate::clock::Clock;
+use crate::conn::Stop;
 use crate::lane::wire::Persistence;
 use crate::pace::Pace;
 use crate::respond::GatewayError;
@@ -135,6 +137,32 @@ pub(crate) struct Story {
     pub(crate) over_observed_limit: bool,
     /// What the client did wrong.
     pub(crate) fault: Option<Fault>,
+    /// How the client went away.
+    pub(crate) gone: Option<Stop>,
+}
+
+impl Story {
+    /// How the client's side broke off: by what it did wrong, and else by how it went away. `whole` says whether all of
+    /// the request was received.
+    pub(crate) fn abort(&self, whole: bool) -> Abort {
+        let gone = self.gone.unwrap_or(Stop::End);
+        self.abort_by_fault().unwrap_or_else(|| match self.status {
+            0 if whole => Abort::at(Stage::Wait, gone),
+            0 => Abort::at(Stage::Body, gone),
+            _ => Abort::at(Stage::Response, gone),
+        })
+    }
+
+    /// What the client did wrong, if that ends the request whether the client is told or not.
+    pub(crate) fn abort_by_fault(&self) -> Option<Abort> {
+        let (stage, cause) = match self.fault? {
+            Fault::BodyTimeout => (Stage::Body, Cause::Timeout),
+            Fault::MalformedBody => (Stage::Body, Cause::Malformed),
+            Fault::WriteTimeout => (Stage::Response, Cause::Timeout),
+            Fault::BodyLimit => return None,
+        };
+        Some(Abort { stage, cause })
+    }
 }
 
 /// One admitted request on its way through pingora.
@@ -206,6 +234,11 @@ impl Flight {
     /// The client's side did something wrong. Only the first thing counts.
     pub(crate) fn note(&self, fault: Fault) {
         self.tell(|story| story.fault.get_or_insert(fault).to_owned());
+    }
+
+    /// The client went away. Only the first sign counts.
+    pub(crate) fn note_gone(&self, stop: Stop) {
+        self.tell(|story| story.gone.get_or_insert(stop).to_owned());
     }
 
     /// The request has reached the callbacks: what pingora writes from now on is meant.

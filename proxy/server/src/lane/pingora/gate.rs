@@ -419,7 +419,10 @@ fn conclude(story: &mut Story, error: &Error, responded: bool, part: bool) {
             let result = story.upstream.as_ref().map(|heard| heard.result);
             match result.and_then(GatewayError::of_upstream) {
                 // It was the client that had not sent its body.
-                Some(GatewayError::OriginTimeout) if part => Some(Reply::Error(GatewayError::RequestTimeout)),
+                Some(GatewayError::OriginTimeout) if part => {
+                    story.fault = Some(Fault::BodyTimeout);
+                    Some(Reply::Error(GatewayError::RequestTimeout))
+                }
                 error => Some(Reply::Error(error.unwrap_or(GatewayError::OriginReset))),
             }
         }

@@ -2,6 +2,7 @@
 
 use super::forward::{Landed, Reuse};
 use super::stream::Received;
+use crate::conn::Stop;
 use crate::linger;
 use crate::respond::Then;
 use crate::socket::Socket;
@@ -17,27 +18,26 @@ impl Landed {
     }
 
     /// The answer to a request that pingora did not answer: sent, and the connection kept or closed as `then` says.
-    /// Returns how that ended, and the connection with what came behind the request if it stays.
+    /// Returns the connection with what came behind the request if it stays.
+    ///
+    /// # Errors
+    /// [`Stop`], when the client did not take it.
     pub(crate) async fn answer(
         mut self,
         text: &[u8],
         then: Then,
         stall: Duration,
-    ) -> (End, Option<(Socket, Vec<u8>)>) {
+    ) -> Result<Option<(Socket, Vec<u8>)>, Stop> {
         let mut bytes = std::mem::take(&mut self.returned.unsent);
         bytes.extend_from_slice(text);
-        if send(&mut self.returned.socket, &bytes, stall).await.is_err() {
-            return (End::ClientAbort, None);
-        }
-        match then {
+        send(&mut self.returned.socket, &bytes, stall).await?;
+        Ok(match then {
             Then::Close => {
                 linger::close(self.returned.socket);
-                (End::Complete, None)
+                None
             }
-            Then::Keep | Then::KeepHttp10 => {
-                (End::Complete, Some((self.returned.socket, self.returned.next)))
-            }
-        }
+            Then::Keep | Then::KeepHttp10 => Some((self.returned.socket, self.returned.next)),
+        })
     }
 
     /// Ends a request that pingora answered. Returns the connection and what came behind the request if it stays.
@@ -59,11 +59,12 @@ impl Landed {
     }
 }
 
-async fn send(socket: &mut Socket, bytes: &[u8], stall: Duration) -> io::Result<()> {
+async fn send(socket: &mut Socket, bytes: &[u8], stall: Duration) -> Result<(), Stop> {
     // An answer of ours is short: if it does not fit the socket's buffer the client has stopped reading long ago.
     let sending = async {
         socket.write_all(bytes).await?;
         socket.flush().await
     };
-    tokio::time::timeout(stall, sending).await?
+    let sent: io::Result<()> = tokio::time::timeout(stall, sending).await.map_err(|_| Stop::Late)?;
+    sent.map_err(|error| Stop::of(&error))
 }

@@ -14,14 +14,14 @@ pub(crate) mod plan;
 mod stream;
 pub mod strict;
 
+use crate::abort::{Abort, Cause, Stage};
 use crate::conn::ConnInfo;
-use crate::counters::Timeout;
 use crate::exchange::Exchange;
 use crate::lane::wire::Persistence;
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::socket::Socket;
-use flight::{Dialect, Fault, Flight, Plan, Presence, Reply, Story, Upgrade};
+use flight::{Dialect, Flight, Plan, Presence, Reply, Story, Upgrade};
 use forward::{Forwarder, Landed, Message};
 use pingora_core::protocols::http::custom::server::Session;
 use plan::Asked;
@@ -82,11 +82,6 @@ impl PingoraLane {
         if story.over_observed_limit {
             exchange.observe_body();
         }
-        match story.fault {
-            Some(Fault::BodyTimeout) => self.shared.counters.timeout(Timeout::Body),
-            Some(Fault::WriteTimeout) => self.shared.counters.timeout(Timeout::Write),
-            _ => {}
-        }
         exchange.outcome.upstream = story.upstream.clone();
         exchange.outcome.status = story.status;
         match landed {
@@ -97,7 +92,7 @@ impl PingoraLane {
             }
             None => {
                 exchange.outcome.bytes_in = before;
-                exchange.end(End::ClientAbort);
+                exchange.abort(Abort { stage: Stage::Response, cause: Cause::Reset });
                 None
             }
         }
@@ -168,7 +163,10 @@ impl PingoraLane {
     ) -> Option<(Socket, Vec<u8>)> {
         let stall = self.shared.timeouts().write;
         let Some(reply) = story.reply else {
-            exchange.end(story.end);
+            match story.end {
+                End::ClientAbort => exchange.abort(story.abort(landed.is_at_end())),
+                end => exchange.end(end),
+            }
             return landed.close_or_keep(story.end, stall).await;
         };
         let then = if landed.is_at_end() && !self.shared.is_draining() { then } else { Then::Close };
@@ -180,9 +178,21 @@ impl PingoraLane {
             }
             Reply::Error(error) => exchange.write_error(error, then, &mut text),
         }
-        let (end, back) = landed.answer(&text, then, stall).await;
-        exchange.end(end);
-        back
+        let answered = landed.answer(&text, then, stall).await;
+        match (story.abort_by_fault(), answered) {
+            (Some(abort), _) => {
+                exchange.abort(abort);
+                None
+            }
+            (None, Ok(back)) => {
+                exchange.end(End::Complete);
+                back
+            }
+            (None, Err(stop)) => {
+                exchange.abort(Abort::at(Stage::Response, stop));
+                None
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! read differently is broken off here. What comes behind the message is kept for our loop. Pingora drops the stream
 //! without a word on most paths; the socket then goes back through [`Returned`].
 
+use crate::conn::Stop;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::lane::pingora::strict::BodyLength;
 use crate::lane::wire::{Chunks, Progress};
@@ -158,7 +159,10 @@ impl LentStream {
             };
         }
         self.read_deadline.disarm();
-        ready!(polled)?;
+        ready!(polled).inspect_err(|error| self.flight.note_gone(Stop::of(error)))?;
+        if buf.filled().len() == before {
+            self.flight.note_gone(Stop::End);
+        }
         self.take(before, buf)
     }
 
@@ -202,8 +206,10 @@ impl LentStream {
             }
             let mut block = [0; PROBE];
             let mut probe = ReadBuf::new(&mut block);
-            ready!(Pin::new(&mut *socket).poll_read(cx, &mut probe))?;
+            ready!(Pin::new(&mut *socket).poll_read(cx, &mut probe))
+                .inspect_err(|error| self.flight.note_gone(Stop::of(error)))?;
             if probe.filled().is_empty() {
+                self.flight.note_gone(Stop::End);
                 return Poll::Ready(Ok(()));
             }
             self.next.extend_from_slice(probe.filled());
@@ -269,7 +275,7 @@ impl LentStream {
             let Poll::Ready(sent) = Pin::new(socket).poll_write_vectored(cx, slices) else {
                 return self.wait_for_room(cx);
             };
-            let sent = sent?;
+            let sent = sent.inspect_err(|error| self.flight.note_gone(Stop::of(error)))?;
             self.write_deadline.pay(sent);
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

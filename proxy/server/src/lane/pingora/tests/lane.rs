@@ -1,7 +1,7 @@
 //! The whole lane with the core in front of it: permits, limits, accounts, and answers of our own.
 
 use super::rig::*;
-use crate::access_log::{AccessLog, Lane};
+use crate::access_log::{AccessLog, Lane, Protocol};
 use crate::arrivals::Arrivals;
 use crate::clock::Clock;
 use crate::conn::ConnInfo;
@@ -149,7 +149,7 @@ async fn serve(mut socket: Socket, info: ConnInfo, lane: Arc<PingoraLane>, share
                 head_bytes: head.len,
                 headers: &head.fields,
             };
-            Exchange::admit(&shared, &facts, Lane::Pingora, crate::access_log::Protocol::Http11)
+            Exchange::admit(&shared, &facts, Lane::Pingora, Protocol::Http11)
         };
         if exchange.refusal().is_some() {
             let mut text = Vec::new();

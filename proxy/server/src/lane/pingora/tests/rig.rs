@@ -138,7 +138,8 @@ async fn serve(
                         stall,
                     )
                     .await
-                    .1
+                    .ok()
+                    .flatten()
             }
         };
         match back {
