@@ -4,31 +4,46 @@
 //! down, read and drop what comes for a short while, and then close.
 
 use crate::buffers;
+use crate::deadline::Deadline;
 use crate::socket::Socket;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 /// Closes `socket` in the background: at most [`MOST_TIME`] and [`MOST_BYTES`], and at most [`MOST_AT_ONCE`] at a time.
 /// Beyond that number sockets are closed at once.
 pub fn close(socket: Socket) {
-    let Some(place) = Place::take() else { return };
-    tokio::spawn(async move {
-        let _ = tokio::time::timeout(MOST_TIME, drain(socket)).await;
-        drop(place);
-    });
+    close_in(&PLACES, socket);
 }
 
 /// Returns when no socket lingers any more: soon, as none does so for long.
 pub async fn ended() {
-    while LINGERING.load(Ordering::Relaxed) > 0 {
+    while lingering() > 0 {
         tokio::time::sleep(LOOK).await;
     }
 }
 
 /// Sockets that linger now.
 pub fn lingering() -> usize {
-    LINGERING.load(Ordering::Relaxed)
+    PLACES.taken.load(Ordering::Relaxed)
+}
+
+fn close_in(places: &'static Places, socket: Socket) {
+    let Some(place) = places.take() else { return };
+    tokio::spawn(async move {
+        let deadline = Deadline::new();
+        deadline.set(MOST_TIME);
+        let mut draining = pin!(drain(socket));
+        poll_fn(|cx| match draining.as_mut().poll(cx) {
+            Poll::Pending if !deadline.passed(cx) => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
+        drop(place);
+    });
 }
 
 async fn drain(mut socket: Socket) {
@@ -53,25 +68,35 @@ async fn drain(mut socket: Socket) {
     }
 }
 
-/// One of the places for lingering sockets; given back on drop.
-struct Place;
+/// Places for lingering sockets, so many.
+struct Places {
+    taken: AtomicUsize,
+    most: usize,
+}
 
-impl Place {
-    fn take() -> Option<Self> {
-        let taken = LINGERING
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < MOST_AT_ONCE).then_some(n + 1));
-        taken.ok().map(|_| Self)
+impl Places {
+    const fn new(most: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), most }
+    }
+
+    fn take(&'static self) -> Option<Place> {
+        let taken =
+            self.taken.try_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.most).then_some(n + 1));
+        taken.ok().map(|_| Place(self))
     }
 }
+
+/// One of them; given back on drop.
+struct Place(&'static Places);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        LINGERING.fetch_sub(1, Ordering::Relaxed);
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Sockets of this process that linger now.
-static LINGERING: AtomicUsize = AtomicUsize::new(0);
+/// Those of this process.
+static PLACES: Places = Places::new(MOST_AT_ONCE);
 /// Most sockets that linger at once.
 const MOST_AT_ONCE: usize = 1024;
 /// How often the end looks whether all are gone.
@@ -80,3 +105,6 @@ const LOOK: Duration = Duration::from_millis(10);
 const MOST_TIME: Duration = Duration::from_secs(2);
 /// Most bytes read and dropped of one socket.
 const MOST_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests;

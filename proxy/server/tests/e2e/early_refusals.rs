@@ -1,9 +1,11 @@
 //! Refusals that come while the client is still sending: it must be able to read them, whatever it does meanwhile.
 
-use crate::support::{Client, LANES, Lane, Origin, PATIENCE, Weir, get, ingress};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use crate::support::h2::{DATA, END_HEADERS, H2, HEADERS, RawH2, fields, frame, request};
+use crate::support::{Client, LANES, Lane, Origin, PATIENCE, Weir, get, ingress, tls};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What a client does while it is refused.
 #[derive(Clone, Copy, Debug)]
@@ -72,14 +74,114 @@ fn uploads() -> Vec<Upload> {
 
 #[test]
 fn every_early_refusal_can_be_read_by_a_client_that_is_still_sending() {
+    read_everywhere(|weir, upload, manner| {
+        let mut stream = connect(weir.http);
+        begin(&mut stream, upload)?;
+        if upload.pauses {
+            stream.peek(&mut [0]).map_err(|error| format!("no answer: {error}"))?;
+        }
+        let mut answer = Vec::new();
+        match manner {
+            Manner::ReadsLate => read_late(&mut stream, upload, &mut answer)?,
+            Manner::SendsOn => {
+                let (mut writer, done) = (stream.try_clone().unwrap(), AtomicBool::new(false));
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        while !done.load(Ordering::Relaxed) {
+                            if writer.write_all(upload.more.as_bytes()).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                    let read = stream.read_to_end(&mut answer);
+                    done.store(true, Ordering::Relaxed);
+                    read
+                })
+                .map_err(|error| format!("answer: {error}"))?;
+            }
+        }
+        Ok(answer)
+    });
+}
+
+/// What a client sends meanwhile is not even decrypted, and the end is said in the words of TLS.
+#[test]
+fn every_early_refusal_can_be_read_over_tls() {
+    read_everywhere(|weir, upload, manner| {
+        let mut stream = tls::wrap(connect(weir.https()), "a.test", tls::trusting());
+        begin(&mut stream, upload)?;
+        let mut answer = Vec::new();
+        if upload.pauses {
+            answer.resize(1, 0);
+            stream.read_exact(&mut answer).map_err(|error| format!("no answer: {error}"))?;
+        }
+        match manner {
+            Manner::ReadsLate => read_late(&mut stream, upload, &mut answer)?,
+            Manner::SendsOn => {
+                // In turns, as one end of TLS is one thing.
+                let mut block = [0; 4096];
+                loop {
+                    stream.sock.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+                    match stream.read(&mut block) {
+                        Ok(0) => break,
+                        Ok(n) => answer.extend_from_slice(&block[..n]),
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                            stream
+                                .write_all(upload.more.as_bytes())
+                                .map_err(|error| format!("more: {error}"))?;
+                        }
+                        Err(error) => return Err(format!("answer: {error}")),
+                    }
+                }
+            }
+        }
+        Ok(answer)
+    });
+}
+
+/// The stream is answered, and the connection stays for others.
+#[test]
+fn every_early_refusal_of_a_stream_can_be_read_while_its_body_is_sent() {
+    let (weir, _origin) = start(Lane::Auto);
+    let client = H2::connect(weir.http);
+    let piece = vec![b'x'; 16 * 1024];
+    let endless = vec![&piece[..]; 6_000];
+    for (host, length, status) in [
+        ("body.test", Some("100000000"), 413),
+        ("body.test", None, 413),
+        ("rate.test", None, 429),
+        ("nowhere.test", None, 404),
+    ] {
+        let fields: Vec<_> = length.map(|length| ("content-length", length)).into_iter().collect();
+        let answer = client.ask(request("POST", host, "/", &fields), &endless);
+        assert_eq!((answer.status, answer.reset), (status, None), "{host}, {length:?}");
+        assert_eq!(answer.header("content-length"), answer.body.len().to_string(), "{host}, {length:?}");
+        assert_eq!(client.get("body.test", "/").status, 200, "{host}, {length:?}");
+    }
+    // One that began and stopped.
+    let mut late = RawH2::connect(weir.http, &[]);
+    let head = [(":method", "POST"), (":scheme", "http"), (":authority", "slow.test"), (":path", "/")];
+    late.send(&frame(HEADERS, END_HEADERS, 1, &fields(&head)));
+    late.send(&frame(DATA, 0, 1, b"x"));
+    assert!(late.next_of(HEADERS).is_some_and(|frame| frame.stream == 1));
+    let body = String::from_utf8(late.next_of(DATA).unwrap().payload).unwrap();
+    assert_eq!(body.trim_end(), "The request took too long to arrive.");
+}
+
+type Outcome = Result<Vec<u8>, String>;
+
+/// Makes all uploads in all manners through both lanes. Each must end with the right answer, whole.
+fn read_everywhere(upload_to: impl Fn(&Weir, &Upload, Manner) -> Outcome + Sync) {
     std::thread::scope(|scope| {
         for lane in LANES {
+            let upload_to = &upload_to;
             scope.spawn(move || {
                 let (weir, _origin) = start(lane);
                 let mut wrong = Vec::new();
                 for upload in uploads() {
                     for manner in [Manner::SendsOn, Manner::ReadsLate] {
-                        if let Err(error) = refused(&weir, &upload, manner) {
+                        let answer = upload_to(&weir, &upload, manner);
+                        if let Err(error) = answer.and_then(|answer| is_right(&upload, &answer)) {
                             wrong.push(format!("{lane:?}, {}, {manner:?}: {error}", upload.name));
                         }
                     }
@@ -153,46 +255,32 @@ fn start(lane: Lane) -> (Weir, Origin) {
             Origin::echo().address,
             &[("limit-rph", "1"), ("limit-burst", "0"), unlimited],
         );
-    let weir = lane.start(&manifests, &["--head-timeout", "400ms", "--body-timeout", "400ms"]);
+    let times = ["--head-timeout", "400ms", "--body-timeout", "400ms"];
+    let weir = lane.start(&manifests, &[&times[..], &["--https", "127.0.0.1:0", "--h2c"]].concat());
     assert_eq!(get(weir.http, "rate.test", "/").status, 200);
     (weir, origin)
 }
 
-fn refused(weir: &Weir, upload: &Upload, manner: Manner) -> Result<(), String> {
-    let mut stream = TcpStream::connect(weir.http).unwrap();
+fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(upload.begin.as_bytes()).map_err(|error| format!("begin: {error}"))?;
-    if upload.pauses {
-        stream.peek(&mut [0]).map_err(|error| format!("no answer: {error}"))?;
+    stream
+}
+
+fn begin(stream: &mut impl Write, upload: &Upload) -> Result<(), String> {
+    stream.write_all(upload.begin.as_bytes()).map_err(|error| format!("begin: {error}"))
+}
+
+fn read_late(stream: &mut (impl Read + Write), upload: &Upload, answer: &mut Vec<u8>) -> Result<(), String> {
+    for _ in 0..MOST / BLOCK {
+        stream.write_all(upload.more.as_bytes()).map_err(|error| format!("more: {error}"))?;
     }
-    let mut answer = Vec::new();
-    match manner {
-        Manner::ReadsLate => {
-            for _ in 0..MOST / BLOCK {
-                stream.write_all(upload.more.as_bytes()).map_err(|error| format!("more: {error}"))?;
-            }
-            stream.shutdown(std::net::Shutdown::Write).map_err(|error| format!("end: {error}"))?;
-            stream.read_to_end(&mut answer).map_err(|error| format!("answer: {error}"))?;
-        }
-        Manner::SendsOn => {
-            let (mut writer, done) = (stream.try_clone().unwrap(), AtomicBool::new(false));
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    while !done.load(Ordering::Relaxed) {
-                        if writer.write_all(upload.more.as_bytes()).is_err() {
-                            break;
-                        }
-                    }
-                });
-                let read = stream.read_to_end(&mut answer);
-                done.store(true, Ordering::Relaxed);
-                read
-            })
-            .map_err(|error| format!("answer: {error}"))?;
-        }
-    }
-    let text = String::from_utf8_lossy(&answer);
+    stream.read_to_end(answer).map(|_| ()).map_err(|error| format!("answer: {error}"))
+}
+
+fn is_right(upload: &Upload, answer: &[u8]) -> Result<(), String> {
+    let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("no head: {text:?}"))?;
     let length = head
         .to_lowercase()
