@@ -28,7 +28,8 @@ use weir_core::tls::ClientTls;
 pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
     let mut conn = Conn::new(socket, info);
     if conn.socket.speaks_h2() {
-        return h2::serve(conn, worker).await;
+        // Boxed for the sake of all that speak HTTP/1.1.
+        return Box::pin(h2::serve(conn, worker)).await;
     }
     let h2c = worker.shared.h2c && conn.socket.plain().is_some();
     let mut preface = if h2c { Preface::Possible } else { Preface::Past };

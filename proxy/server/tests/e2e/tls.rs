@@ -63,7 +63,8 @@ fn curl_over_tls_through_both_lanes() {
         let curl = |arguments: &[&str]| {
             let output = Command::new("curl")
                 .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--insecure"])
-                .args(["--resolve", &format!("a.test:{port}:127.0.0.1")])
+                // HTTP/2 has a lane of its own.
+                .args(["--http1.1", "--resolve", &format!("a.test:{port}:127.0.0.1")])
                 .args(arguments)
                 .arg(format!("https://a.test:{port}/"))
                 .output()

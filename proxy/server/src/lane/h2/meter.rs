@@ -131,7 +131,8 @@ impl Meter {
             bytes = rest;
             match frame.kind {
                 Kind::Data => {
-                    self.earn(Flood::WindowUpdate, 4);
+                    // Windows of a few bytes make frames of a few bytes, and are no reason for updates ("data dribble").
+                    self.earn(Flood::WindowUpdate, (frame.length / DRIBBLE).min(4));
                     self.earn(Flood::Ping, 2);
                 }
                 Kind::Headers => {
@@ -207,6 +208,8 @@ impl Budget {
     }
 }
 
+/// So many bytes that we send earn a window update.
+const DRIBBLE: u32 = 8;
 const NANOS: u128 = 1_000_000_000;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::conn::{ConnInfo, Stop};
 use crate::connection::gateway_error;
 use crate::exchange::{Exchange, with_date};
 use crate::lane::grammar::Malformed;
-use crate::lane::pingora::flight::{self, Dialect, Flight, Plan, Presence, Story, Upgrade};
+use crate::lane::pingora::flight::{self, Dialect, Fault, Flight, Plan, Presence, Story, Upgrade};
 use crate::lane::pingora::plan::{Asked, plan};
 use crate::lane::wire::Persistence;
 use crate::respond::{Accept, Ask, BodyPart, Code, GatewayError, Response, Then, code_of, is_grpc};
@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use pingora_core::protocols::SocketDigest;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_core::account::End;
+use weir_core::account::{End, Outcome};
 use weir_core::facts::{Facts, Headers};
 use weir_core::tls::ClientTls;
 
@@ -166,8 +166,8 @@ impl Admitted {
                 }
             }
             (Reply::Begun(stream), _) => {
-                let late = if in_time { GatewayError::OriginReset } else { GatewayError::OriginTimeout };
-                break_off(stream, call.is_some().then(|| code_of(late.status()))).await;
+                let status = if in_time { late_status(&story, &exchange.outcome) } else { TIMEOUT };
+                break_off(stream, call.is_some().then(|| code_of(status))).await;
                 let end = if story.end == End::Complete { End::OriginAbort } else { story.end };
                 end_as(end, exchange, &story, returned.whole);
             }
@@ -201,6 +201,19 @@ impl Drop for Aloft {
         exchange.outcome.bytes_in += returned.as_ref().map_or(0, |returned| returned.bytes_in);
         exchange.outcome.bytes_out = returned.as_ref().map_or(0, |returned| returned.bytes_out);
         exchange.abort(story.abort(returned.is_some_and(|returned| returned.whole)));
+    }
+}
+
+/// What would have been answered, had the response not begun.
+fn late_status(story: &Story, outcome: &Outcome) -> u16 {
+    match story.fault {
+        Some(Fault::BodyLimit) => 413,
+        Some(Fault::BodyTimeout | Fault::WriteTimeout) => 408,
+        Some(Fault::MalformedBody) => 400,
+        None => {
+            let error = outcome.upstream.as_ref().and_then(|heard| GatewayError::of_upstream(heard.result));
+            error.unwrap_or(GatewayError::OriginReset).status()
+        }
     }
 }
 
@@ -326,6 +339,9 @@ fn read_timeout(value: &[u8]) -> Option<Duration> {
         _ => None,
     }
 }
+
+/// Of a call whose own deadline has passed.
+const TIMEOUT: u16 = 504;
 
 #[cfg(test)]
 mod tests {

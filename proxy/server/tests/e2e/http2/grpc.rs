@@ -139,6 +139,22 @@ fn refusals_are_a_status_of_grpc() {
 }
 
 #[test]
+fn a_body_that_grows_too_large_ends_a_response_that_has_begun_with_a_status() {
+    let (weir, _origin) = started(&[("proxy-body-size", "20")]);
+    let client = H2::connect(weir.http);
+    client.run(async {
+        let mut send = client.send.clone().ready().await.unwrap();
+        let (response, mut stream) = send.send_request(call("/test/Echo", &[]), false).unwrap();
+        stream.send_data("first".into(), false).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "first");
+        stream.send_data(vec![b'x'; 30].into(), false).unwrap();
+        assert!(body.data().await.is_none());
+        assert_eq!(body.trailers().await.unwrap().unwrap().get("grpc-status").unwrap(), "8");
+    });
+}
+
+#[test]
 fn failures_are_a_status_of_grpc() {
     let origin = GrpcOrigin::start();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -18,7 +18,7 @@ pub use client::{Client, Reply, burst, count, get, ip};
 pub use gate::Gate;
 pub use lane::{LANES, Lane};
 pub use origin::{Origin, Peer, Reaction, Request};
-pub use peers::{Nginx, installed};
+pub use peers::{Nginx, PYTHON, installed, installed_in_python};
 pub use weir::{WITH_SETTINGS, Weir, ingress, settings};
 
 use std::time::{Duration, Instant};

@@ -21,6 +21,22 @@ pub fn installed(programs: &[&str]) -> bool {
     false
 }
 
+/// Whether the system's own Python can import all of these.
+pub fn installed_in_python(modules: &[&str]) -> bool {
+    let imports = |module: &&str| {
+        let output = Command::new(PYTHON).args(["-c", &format!("import {module}")]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let Some(missing) = modules.iter().find(|module| !imports(module)) else { return true };
+    let required = std::env::var("WEIR_TEST_PEERS").is_ok_and(|value| value == "required");
+    assert!(!required, "{PYTHON} has no module {missing}");
+    println!("skipped: {PYTHON} has no module {missing}");
+    false
+}
+
+/// The system's own Python: Debian's packages of modules are for this one.
+pub const PYTHON: &str = "/usr/bin/python3";
+
 /// nginx with a folder of its own; ended when dropped.
 pub struct Nginx {
     child: Child,
