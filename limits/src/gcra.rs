@@ -50,11 +50,15 @@ pub fn look(tat: u64, quota: &Quota, now: Instant, cost: u64) -> Look {
     }
 }
 
-/// [`look`] for a cost of one without a branch: the state after the request, and whether that conforms.
-#[inline]
-pub(crate) fn one_more(tat: u64, quota: &Quota, now: Instant) -> (u64, bool) {
-    let (held, room) = held_and_room(tat, quota, now);
-    (held + quota.interval_nanos(), quota.interval_nanos() <= room)
+/// [`look`] for a cost of one: the state after the request if that conforms, else `None`.
+///
+/// A cell conforms if it is at most burst intervals ahead of now, and that needs no more of it than one comparison.
+/// Nothing overflows where it conforms: now is below 2^63 and an allowance at most 2^62.
+#[inline(always)]
+pub(crate) fn one_more(tat: u64, quota: &Quota, now: Instant) -> Option<u64> {
+    let (now, interval) = (now.as_nanos(), quota.interval_nanos());
+    let latest = now + quota.allowance_nanos() - interval;
+    (tat <= latest).then(|| tat.max(now) + interval)
 }
 
 /// The state of a cell at `now` after giving back a `cost` that was charged at `charged_at`.

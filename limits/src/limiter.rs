@@ -146,14 +146,11 @@ impl Limiter {
         if !rule.has_windows() {
             return Decision::Grant(Grant::new(now));
         }
-        let spent = self.table.lock(self.table.shard_of(key)).spend(now, rule, key);
-        match spent {
-            Ok(spent) => {
-                let shared = matches!(spent.place, Place::Shared(_));
-                Decision::Grant(Grant { charged: bit(0), shared: u8::from(shared), ..Grant::new(now) })
-            }
-            Err(denial) => refuse_or_report(now, rule, denial),
+        let mut clients = self.table.lock(self.table.shard_of(key));
+        if clients.spend_soon(now, rule, key) {
+            return Decision::Grant(Grant { charged: bit(0), ..Grant::new(now) });
         }
+        spend_alone(clients, now, rule, key)
     }
 
     /// Takes from one charge after the other and puts all back if one refuses. Nobody can see the time between: all
@@ -267,6 +264,20 @@ fn take(
             }
             Err(denial)
         }
+    }
+}
+
+/// All that is not the most common case: newcomers, cells far from home, denials.
+#[inline(never)]
+fn spend_alone(mut clients: MutexGuard<'_, Clients>, now: Instant, rule: &Rule, key: Key) -> Decision {
+    let spent = clients.spend(now, rule, key);
+    drop(clients);
+    match spent {
+        Ok(spent) => {
+            let shared = matches!(spent.place, Place::Shared(_));
+            Decision::Grant(Grant { charged: bit(0), shared: u8::from(shared), ..Grant::new(now) })
+        }
+        Err(denial) => refuse_or_report(now, rule, denial),
     }
 }
 

@@ -1,10 +1,11 @@
 //! An ordered open-addressing map from keys to a few words, in one block of memory that never grows.
 //!
-//! Linear probing with the cells of each run kept in the order of their keys. As the home of a key is its share of
-//! the key range, homes are in that order too. What this buys: a search ends at the first larger key, so a miss costs
-//! no more than a hit; nothing wraps around; removal moves the rest of the run back by one and leaves no tombstones,
-//! so there is never anything to rebuild. The block comes zeroed and untouched from the allocator, and pages
-//! become resident only as cells are used.
+//! Linear probing with the cells of each run kept in the order of their keys, the largest first. As the home of a key
+//! is its share of the key range, from the other end, homes are in that order too. What this buys: a search ends at
+//! the first smaller key, so a miss costs no more than a hit, and a free place, whose key is zero, ends it like any
+//! other; nothing wraps around; removal moves the rest of the run back by one and leaves no tombstones, so there is
+//! never anything to rebuild. The block comes zeroed and untouched from the allocator, and pages become resident only
+//! as cells are used.
 
 /// A key, never zero, and `N - 1` words. All zeros: free.
 pub(crate) type Cell<const N: usize> = [u64; N];
@@ -51,19 +52,23 @@ impl<const N: usize> Slots<N> {
     pub(crate) fn find(&self, key: u64) -> Result<usize, usize> {
         let home = self.home(key);
         let run = self.cells.get(home..).unwrap_or_default();
-        // A free cell is smaller than every key. One less, it is larger than all of them.
-        let is_before = |cell: &Cell<N>| cell[0].wrapping_sub(1) < key.wrapping_sub(1);
-        // Nearly always it is among the first few. These are counted, not searched, so that no branch depends on what
-        // is in them. (For cells out of the cache no effect was measured: BENCHES.md.)
-        let Some(near) = run.first_chunk::<NEAR>() else { return Err(home) };
-        let mut steps: usize = near.iter().map(|cell| usize::from(is_before(cell))).sum();
-        if steps == NEAR {
-            steps += run.iter().skip(NEAR).take_while(|cell| is_before(cell)).count();
-        }
+        let steps = run.iter().take_while(|cell| cell[0] > key).count();
         match run.get(steps) {
             Some(cell) if cell[0] == key => Ok(home + steps),
             _ => Err(home + steps),
         }
+    }
+
+    /// The words behind the key, if it is among the first few places from its home, as nearly all are.
+    ///
+    /// These are counted, not searched, so that no branch depends on what is in them, and as little as can be has to
+    /// wait for cells that are not in the cache: what waits keeps the next decision from beginning (BENCHES.md).
+    #[inline(always)]
+    pub(crate) fn find_near(&mut self, key: u64) -> Option<&mut Cell<N>> {
+        let home = self.home(key);
+        let near = self.cells.get_mut(home..)?.first_chunk_mut::<NEAR>()?;
+        let steps: usize = near.iter().map(|cell| usize::from(cell[0] > key)).sum();
+        near.get_mut(steps).filter(|cell| cell[0] == key)
     }
 
     /// The cell at a place that [`find`](Self::find) gave; valid until the next insertion or removal.
@@ -157,10 +162,10 @@ impl<const N: usize> Slots<N> {
         size_of_val(&*self.cells)
     }
 
-    /// The key's share of the key range, in places: monotonic in the key.
+    /// The key's share of the key range, from its end, in places: the larger the key, the earlier its home.
     #[inline]
     fn home(&self, key: u64) -> usize {
-        ((u128::from(key) * self.homes as u128) >> 64) as usize
+        ((u128::from(!key) * self.homes as u128) >> 64) as usize
     }
 
     fn put(&mut self, at: usize, cell: Cell<N>) {
