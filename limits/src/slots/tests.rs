@@ -127,8 +127,7 @@ fn a_map_without_capacity_rejects() {
 #[test]
 fn many_keys_with_one_home_are_rejected_at_the_end_and_never_lost() {
     let mut slots = Slots::<2>::new(1000);
-    let added =
-        (0..1000).take_while(|key| slots.insert([key + 1, 1], |_| false) == Insert::Add).count();
+    let added = (0..1000).take_while(|key| slots.insert([key + 1, 1], |_| false) == Insert::Add).count();
     assert_eq!(added, TAIL);
     check(&slots);
 }
