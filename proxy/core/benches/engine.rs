@@ -12,6 +12,9 @@ use support::{Request, at, declare, get, host, n32, n64, path, with};
 use weir_core::account::Outcome;
 use weir_core::declaration::{Declaration, Ingress, PathKind};
 use weir_core::engine::EngineConfig;
+use weir_core::identity::lookout::Sightings;
+use weir_core::identity::{Client, Words};
+use weir_core::policy::TrustMode;
 use weir_core::{Engine, Snapshot, Verdict};
 use weir_limits::{Instant, Seed};
 
@@ -105,6 +108,24 @@ fn admit_refused(bencher: Bencher<'_, '_>) {
         Verdict::Refuse(mut refusal) => refusal.account.close(at(1.0), &outcome),
         Verdict::Forward(_) => unreachable!(),
     });
+}
+
+/// Whether a request looks like a load balancer's: from a client of the internet, and from the last of as many private
+/// addresses as there is room for.
+#[divan::bench(args = [[203, 0, 113, 5], [10, 0, 0, 15]])]
+fn see(bencher: Bencher<'_, '_>, address: [u8; 4]) {
+    let engine = engine(declare([with("web", |_| {})]));
+    let snapshot = engine.snapshot();
+    let client = |address: [u8; 4]| {
+        let address = address.into();
+        Client { address, peer: address, trust: TrustMode::default(), words: Words::default() }
+    };
+    let mut seen = Sightings::new();
+    for last in 0..16 {
+        seen.see(snapshot.identification().sight(&client([10, 0, 0, last])));
+    }
+    let client = client(address);
+    bencher.bench_local(|| seen.see(snapshot.identification().sight(black_box(&client))));
 }
 
 #[divan::bench]

@@ -2,6 +2,7 @@
 
 mod addresses;
 pub mod forwarded;
+pub mod lookout;
 
 pub use addresses::AddressSet;
 

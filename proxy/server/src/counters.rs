@@ -12,8 +12,10 @@ use crate::lane::wire::Why;
 use crate::respond::GatewayError;
 use crate::tls::Failure;
 use crate::upstream::tls::OriginTlsFailure;
+use parking_lot::Mutex;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use weir_core::identity::lookout::Sightings;
 
 /// What is counted for the process as a whole. Counters only grow, gauges go up and down.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Counters {
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
     access_log_withheld: AtomicU64,
+    sightings: Mutex<Sightings>,
 }
 
 impl Counters {
@@ -54,6 +57,7 @@ impl Counters {
             access_log_written: AtomicU64::new(0),
             access_log_dropped: AtomicU64::new(0),
             access_log_withheld: AtomicU64::new(0),
+            sightings: Mutex::new(Sightings::new()),
         }
     }
 
@@ -136,6 +140,16 @@ impl Counters {
     /// A line was not written, because there were many of its kind.
     pub(crate) fn access_log_withheld(&self) {
         add(&self.access_log_withheld, 1);
+    }
+
+    /// What the clients of requests looked like that a worker has seen.
+    pub(crate) fn add_sightings(&self, seen: &Sightings) {
+        self.sightings.lock().add(seen);
+    }
+
+    /// What the clients looked like of all requests since this was last asked.
+    pub(crate) fn take_sightings(&self) -> Sightings {
+        std::mem::take(&mut *self.sightings.lock())
     }
 
     /// The numbers as they are now.

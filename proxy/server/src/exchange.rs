@@ -6,6 +6,7 @@ use crate::buffers;
 use crate::clock::Dates;
 use crate::conn::{ConnInfo, Stop};
 use crate::deadline;
+use crate::lookout;
 use crate::request_id::{RequestId, RequestIds};
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then, is_grpc};
 use crate::shared::Shared;
@@ -99,6 +100,7 @@ impl Exchange {
         let mut id = None;
         facts.headers.visit("x-request-id", &mut |value| id = id.or_else(|| RequestId::read(value)));
         let snapshot = shared.engine.current();
+        lookout::see(&snapshot, &client);
         if id.is_none() && snapshot.settings.generate_request_id {
             id = Some(IDS.with_borrow_mut(RequestIds::make));
         }

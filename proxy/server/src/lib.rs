@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod lane;
 pub mod linger;
 pub mod listen;
+pub mod lookout;
 pub mod metrics;
 pub mod origin_headers;
 pub mod pace;

@@ -25,8 +25,9 @@ pub struct State {
     /// When the process started.
     pub started: WallTime,
     loaded: ArcSwap<Loaded>,
-    /// Held while a configuration is put in force, so that findings and snapshot belong together.
-    applying: Mutex<()>,
+    /// Findings that do not come with a configuration. Held while one is put in force, so that findings and snapshot
+    /// belong together.
+    observed: Mutex<Vec<Finding>>,
     serving: ArcSwap<Option<Serving>>,
 }
 
@@ -72,18 +73,18 @@ impl State {
             clock,
             started: clock.wall(),
             loaded: ArcSwap::default(),
-            applying: Mutex::new(()),
+            observed: Mutex::default(),
             serving: ArcSwap::default(),
         }
     }
 
     /// Puts what a source has read in force. Returns the findings that were not there before.
     pub fn apply(&self, declaration: Declaration, mut findings: Vec<Finding>) -> Vec<Finding> {
-        let _one_at_a_time = self.applying.lock();
+        let observed = self.observed.lock();
         let snapshot = self.engine.replace(declaration);
         findings.extend(snapshot.findings.iter().cloned());
-        findings.sort_by(|a, b| (b.severity, a).cmp(&(a.severity, b)));
-        findings.dedup();
+        findings.extend(observed.iter().cloned());
+        sort(&mut findings);
         let before = self.loaded.load();
         let known: BTreeSet<&Finding> = before.findings.iter().collect();
         let fresh = findings.iter().filter(|finding| !known.contains(finding)).cloned().collect();
@@ -94,6 +95,19 @@ impl State {
             findings,
         }));
         fresh
+    }
+
+    /// Says what was found while serving, under a `code` that no configuration's findings have: in place of what was said
+    /// under it before.
+    pub fn observe(&self, code: &str, finding: Option<Finding>) {
+        let mut observed = self.observed.lock();
+        observed.retain(|finding| finding.code != code);
+        observed.extend(finding.clone());
+        let mut loaded = Loaded::clone(&self.loaded.load());
+        loaded.findings.retain(|finding| finding.code != code);
+        loaded.findings.extend(finding);
+        sort(&mut loaded.findings);
+        self.loaded.store(Arc::new(loaded));
     }
 
     /// Says that the listeners are up.
@@ -131,6 +145,12 @@ impl Loaded {
     }
 }
 
+/// Errors come first, and each stands once.
+fn sort(findings: &mut Vec<Finding>) {
+    findings.sort_by(|a, b| (b.severity, a).cmp(&(a.severity, b)));
+    findings.dedup();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +182,26 @@ mod tests {
         assert_eq!(state.readiness(), Readiness::Ready);
         sender.send(Phase::Drain).unwrap();
         assert_eq!(state.readiness(), Readiness::Draining);
+    }
+
+    #[test]
+    fn what_is_found_while_serving_stays_until_it_is_taken_back() {
+        let state = state();
+        let seen = |name| Finding { code: "seen", ..finding(name, Severity::Warn) };
+        let error = finding("b", Severity::Fail);
+        state.apply(Declaration::default(), vec![error.clone()]);
+        state.observe("seen", Some(seen("a")));
+        assert_eq!(state.loaded().findings, [error.clone(), seen("a")]);
+        // A configuration does not change it, and it is not new with it.
+        assert_eq!(state.apply(Declaration::default(), vec![error.clone()]), []);
+        assert_eq!(state.loaded().findings, [error.clone(), seen("a")]);
+        state.observe("seen", Some(seen("c")));
+        state.observe("other", None);
+        assert_eq!(state.loaded().findings, [error.clone(), seen("c")]);
+        state.observe("seen", None);
+        assert_eq!(state.loaded().findings, [error]);
+        state.apply(Declaration::default(), Vec::new());
+        assert_eq!((state.loaded().generation, state.loaded().findings.len()), (3, 0));
     }
 
     #[test]

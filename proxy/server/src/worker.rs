@@ -6,6 +6,7 @@ use crate::deadline;
 use crate::lane::pingora::PingoraLane;
 use crate::linger;
 use crate::listen::{self, Listener};
+use crate::lookout;
 use crate::shared::{Phase, Shared};
 use crate::upstream::pool;
 use accept::Door;
@@ -62,6 +63,7 @@ async fn sweep(shared: Arc<Shared>) {
         shared.log.flush();
         if tick % TICKS_PER_SECOND == 0 {
             pool::sweep();
+            lookout::hand_over(&shared.counters);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::access_log::{self, AccessLog, Writer};
 use crate::admin::{self, AdminError};
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::lookout;
 use crate::server::{Config, Server, StartError};
 use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
 use crate::state::State;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_core::declaration::Declaration;
 use weir_core::engine::EngineConfig;
-use weir_core::finding::Severity;
+use weir_core::finding::{ObjectRef, Severity};
 use weir_core::{Engine, Finding};
 use weir_kubernetes::Manifests;
 use weir_kubernetes::manifests::{SourceError, Watcher};
@@ -122,6 +123,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     };
     control.spawn(resolve::run(engine.clone()));
     control.spawn(watch_certificates(state.clone()));
+    control.spawn(lookout::run(state.clone(), settings_object(settings)));
     let server = Server::start(&Config {
         http: settings.http.clone(),
         https: settings.https.clone(),
@@ -190,6 +192,14 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Option<Watcher>, Se
     }
     let state = state.clone();
     Ok(Some(manifests.spawn(move |declaration, findings| apply(&state, declaration, findings))?))
+}
+
+/// The object with the settings of the whole proxy, or what stands for it if there is none.
+fn settings_object(settings: &Settings) -> ObjectRef {
+    match &settings.objects.configmap {
+        Some(name) => ObjectRef::new("ConfigMap", &name.namespace, &name.name),
+        None => ObjectRef::new("Settings", "", "--configmap"),
+    }
 }
 
 /// Tells of certificates whose end is near, each stage of each once.

@@ -1,6 +1,7 @@
 //! The list of metrics.
 
 use super::{Kind, Samples, View, number};
+use crate::lookout;
 use weir_core::finding::Severity;
 
 /// One metric: name, kind, labels, text, and where its numbers come from.
@@ -194,6 +195,17 @@ pub static FAMILIES: &[Family] = &[
             for severity in [Severity::Warn, Severity::Fail] {
                 samples.push(&[severity.as_str()], size(view.loaded.count(severity)));
             }
+        },
+    },
+    Family {
+        name: "weir_balancer_in_between",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 while nearly all requests are counted for a few private or trusted addresses, which are probably load \
+               balancers. /api/findings has their names and what to do.",
+        collect: |view, samples| {
+            let found = view.loaded.findings.iter().any(|finding| finding.code == lookout::CODE);
+            samples.push(&[], f64::from(u8::from(found)));
         },
     },
     Family {

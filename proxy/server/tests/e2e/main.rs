@@ -9,6 +9,7 @@
 )]
 
 mod aborts;
+mod balancer;
 mod commands;
 mod early_refusals;
 mod edge;
