@@ -69,6 +69,9 @@ impl ProxyHttp for Gate {
             session.set_keepalive(None);
         }
         session.set_ignore_info_resp(flight.plan.dialect == Dialect::Http10);
+        // Pingora would take a 100 for an answer that came before the body, and close behind every client that waits
+        // for one. What does come before it is noticed in the response filter.
+        session.set_close_on_response_before_downstream_finish(false);
         // What follows this request never reaches pingora.
         way.flight = Some(flight);
         Ok(())
@@ -177,6 +180,10 @@ impl ProxyHttp for Gate {
         let flight = way.flight()?;
         if flight.plan.dialect == Dialect::Http10 && response.headers.contains_key(TRANSFER_ENCODING) {
             // The end of the connection will be the end of the body.
+            session.set_keepalive(None);
+        }
+        if !response.status.is_informational() && !session.is_body_done() {
+            // Nobody knows where the next request would begin.
             session.set_keepalive(None);
         }
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
