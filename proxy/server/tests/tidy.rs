@@ -362,8 +362,15 @@ const IMPURE: [&str; 14] = [
 const MAX_LINES: usize = 600;
 const VENDOR: &str = "vendor/";
 /// Pages whose names are checked.
-const NAMING: [&str; 5] =
-    ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/compatibility.md", "docs/semantics.md"];
+const NAMING: [&str; 7] = [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "docs/compatibility.md",
+    "docs/grammar.md",
+    "docs/http2.md",
+    "docs/semantics.md",
+];
 /// What paths begin with.
 const ROOMS: [&str; 7] = ["limits/", "proxy/", "loadtest/", "deploy/", "docs/", "vendor/", ".ci/"];
 const CRATES: [(&str, &str); 4] = [

@@ -58,17 +58,20 @@ fn streams_beyond_the_bound_are_refused() {
 #[test]
 fn heads_have_a_size_and_a_number_of_fields() {
     let origin = Origin::echo();
-    let weir = Weir::start_with(&ingress("web", "", origin.address, &[]), &H2C);
+    let manifests = ingress("web", "", origin.address, &[])
+        + &ingress("strict", "strict.test", origin.address, &[("weir.dev/max-header-bytes", "1k")]);
+    let weir = Weir::start_with(&manifests, &H2C);
     let client = H2::connect(weir.http);
-    let with = |count: usize, size: usize| {
+    let with = |host: &str, count: usize, size: usize| {
         let value = "v".repeat(size);
         let names: Vec<String> = (0..count).map(|n| format!("x-{n}")).collect();
         let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
-        client.ask(request("GET", "a", "/", &headers), &[]).status
+        client.ask(request("GET", host, "/", &headers), &[]).status
     };
     for (count, size, status) in [(90, 10, 200), (300, 10, 431), (5, 2000, 200), (20, 2000, 431)] {
-        assert_eq!(with(count, size), status, "{count} fields of {size}");
+        assert_eq!(with("a", count, size), status, "{count} fields of {size}");
     }
+    assert_eq!([with("strict.test", 9, 100), with("strict.test", 10, 100)], [200, 431]);
     assert_eq!(client.get("a", "/").status, 200, "the connection stays");
 }
 

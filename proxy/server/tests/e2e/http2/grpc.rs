@@ -85,6 +85,22 @@ fn calls_go_over_tls_to_origins_that_agree_to_http_2() {
 }
 
 #[test]
+fn connections_that_their_origin_ends_are_replaced() {
+    let (weir, origin) = started(&[]);
+    let client = H2::connect(weir.http);
+    // With a goodbye, and the call that was under way is finished.
+    for _ in 0..5 {
+        assert_eq!(status(&client.ask(call("/test/Last", &[]), &[&b"x"[..]])), "0");
+    }
+    // Without one: that call may have been carried out, and is not made twice.
+    for _ in 0..3 {
+        assert_eq!(status(&client.ask(call("/test/Die", &[]), &[&b"x"[..]])), "14");
+        assert_eq!(status(&client.ask(call("/test/Echo", &[]), &[&b"x"[..]])), "0");
+    }
+    assert_eq!(origin.seen.lock().unwrap().len(), 11);
+}
+
+#[test]
 fn a_response_of_nothing_but_trailers_passes() {
     let (weir, _origin) = started(&[]);
     let answer = H2::connect(weir.http).ask(call("/test/Refuse", &[]), &[&b"x"[..]]);

@@ -5,3 +5,4 @@ mod floods;
 mod grpc;
 mod peers;
 mod requests;
+mod secure;

@@ -188,6 +188,11 @@ fn malformed_requests_of_pythons_h2_reach_no_origin() {
         ("line feed in a value", "goaway 1"),
         ("NUL in a value", "goaway 1"),
         ("blank around a value", "status 400"),
+        ("line feed in a name", "goaway 1"),
+        ("line feed in a path", "reset 1"),
+        ("blank in a path", "reset 1"),
+        ("blank in an authority", "reset 1"),
+        ("a line in a method", "goaway 1"),
         ("two hosts", "status 400"),
         ("colon in a name", "goaway 1"),
         ("no method", "reset 1"),
@@ -217,6 +222,9 @@ fn malformed_requests_of_pythons_h2_reach_no_origin() {
         assert_eq!(verdict, format!("{name}: {expected}"));
     }
     assert_eq!(origin.seen().len(), 0);
+    // The library cuts it off before anybody can judge it.
+    assert_eq!(abuse(&weir, &["fragment in a path"]), ["fragment in a path: status 200"]);
+    assert_eq!(origin.seen()[0].target, "/a");
 }
 
 /// A service of `grpcio` and its clients.

@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use super::pki::Certificate;
+use super::tls::trusting;
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{self, SendRequest};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A connection of a client that behaves.
 pub struct H2 {
@@ -68,6 +69,29 @@ impl H2 {
             (send, tokio::spawn(connection))
         });
         Self { runtime, send, connection }
+    }
+
+    /// Connects over TLS, with this name asked for and these protocols offered. The other side must choose HTTP/2.
+    ///
+    /// # Errors
+    /// With the protocol that was chosen instead, or with nothing where the handshake failed.
+    pub fn connect_tls(address: SocketAddr, name: &str, protocols: &[&str]) -> Result<Self, String> {
+        let mut config = (*trusting()).clone();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (send, connection) = runtime.block_on(async {
+            let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
+            let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
+            let stream = connecting.await.map_err(|_| String::new())?;
+            let chosen = stream.get_ref().1.alpn_protocol().unwrap_or(b"none");
+            if chosen != b"h2" {
+                return Err(String::from_utf8_lossy(chosen).into_owned());
+            }
+            let (send, connection) = client::handshake(stream).await.unwrap();
+            Ok((send, tokio::spawn(connection)))
+        })?;
+        Ok(Self { runtime, send, connection })
     }
 
     /// Runs something on the connection.
@@ -397,10 +421,15 @@ async fn serve_calls(
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let log = log.clone();
+        match request.uri().path() {
+            "/test/Last" => connection.graceful_shutdown(),
+            "/test/Die" => return log.lock().unwrap().push(request.into_parts().0),
+            _ => {}
+        }
         tokio::spawn(async move {
             let (parts, body) = request.into_parts();
             let call = match parts.uri.path() {
-                "/test/Echo" => Call::Echo,
+                "/test/Echo" | "/test/Last" => Call::Echo,
                 "/test/Refuse" => Call::Refuse,
                 "/test/Hang" => Call::Hang,
                 "/test/Begin" => Call::Begin,
