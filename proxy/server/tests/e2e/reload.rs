@@ -110,11 +110,14 @@ fn new_objects_appear_within_a_second_and_removed_ones_go() {
         let host = format!("new{round}.example");
         assert_eq!(get(weir.http, &host, "/").status, 404);
         let object = ingress(&format!("new{round}"), &host, origin.address, &[]);
+        let before = weir.generation();
         std::fs::write(weir.folder().join(format!("team/new{round}.yml")), object).unwrap();
         let written = Instant::now();
         until("the new object is served", || get(weir.http, &host, "/").status == 200);
         let took = written.elapsed();
         assert!(took < Duration::from_secs(1), "{took:?}");
+        // It is served a moment before it is counted, and the next change is waited for by its number.
+        until("the change is counted", || weir.generation() > before);
     }
     weir.remove_file("team/new1.yml");
     let status = |host| get(weir.http, host, "/").status;
