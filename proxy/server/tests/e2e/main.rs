@@ -11,6 +11,7 @@
 mod aborts;
 mod balancer;
 mod commands;
+mod draining;
 mod early_refusals;
 mod edge;
 mod endings;

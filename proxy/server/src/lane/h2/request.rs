@@ -115,7 +115,7 @@ impl Admitted {
         let Self { parts, body, respond, mut exchange, plan, head, call } = self;
         let shared = &link.worker.shared;
         let Some(backend) = exchange.ticket().map(|ticket| ticket.backend().clone()) else { return };
-        let flight = Flight::new(plan, backend, shared.clock);
+        let flight = Flight::new(plan, backend, shared.clock, shared.phase.clone());
         flight.hold(exchange.take_places());
         let (lent, back) = LentStream::new(parts.into(), body, respond, flight.clone(), link.socket.clone());
         let mut aloft = Aloft { exchange: Some(exchange), flight: flight.clone(), back };

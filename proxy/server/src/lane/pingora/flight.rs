@@ -10,6 +10,7 @@ use crate::conn::Stop;
 use crate::lane::wire::Persistence;
 use crate::pace::Pace;
 use crate::respond::GatewayError;
+use crate::shared::Phase;
 use crate::upstream::tls::Dial;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use weir_core::account::{End, UpstreamOutcome};
 use weir_core::backend::{Backend, Pick};
 use weir_core::policy::{Mode, Origin};
@@ -171,6 +173,7 @@ pub(crate) struct Flight {
     pub(crate) plan: Plan,
     backend: Arc<Backend>,
     clock: Clock,
+    phase: watch::Receiver<Phase>,
     entered: AtomicBool,
     continued: AtomicBool,
     upgraded: AtomicBool,
@@ -181,12 +184,18 @@ pub(crate) struct Flight {
 
 impl Flight {
     /// A request that may go to the endpoints of `backend`.
-    pub(crate) fn new(plan: Plan, backend: Arc<Backend>, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(
+        plan: Plan,
+        backend: Arc<Backend>,
+        clock: Clock,
+        phase: watch::Receiver<Phase>,
+    ) -> Arc<Self> {
         let continued = AtomicBool::new(!plan.expects_continue);
         Arc::new(Self {
             plan,
             backend,
             clock,
+            phase,
             entered: AtomicBool::new(false),
             continued,
             upgraded: AtomicBool::new(false),
@@ -209,6 +218,11 @@ impl Flight {
     /// Monotonic time, for endpoints.
     pub(crate) fn now(&self) -> weir_limits::Instant {
         self.clock.now()
+    }
+
+    /// Whether the process is about to end, so that the client's connection should end with this request.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Drain
     }
 
     /// Whether the connection to the origin, over TLS, had served other requests before.

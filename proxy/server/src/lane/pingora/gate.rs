@@ -178,6 +178,10 @@ impl ProxyHttp for Gate {
         way: &mut Way,
     ) -> Result<()> {
         let flight = way.flight()?;
+        if flight.is_draining() {
+            // The process was asked to end while the origin was at work.
+            session.set_keepalive(None);
+        }
         if flight.plan.dialect == Dialect::Http10 && response.headers.contains_key(TRANSFER_ENCODING) {
             // The end of the connection will be the end of the body.
             session.set_keepalive(None);

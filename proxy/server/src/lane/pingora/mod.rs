@@ -70,7 +70,7 @@ impl PingoraLane {
         };
         let before = received.len().min(ready.message.head) as u64;
         let then = ready.message.then;
-        let flight = Flight::new(ready.plan, ready.backend, self.shared.clock);
+        let flight = Flight::new(ready.plan, ready.backend, self.shared.clock, self.shared.phase.clone());
         flight.hold(exchange.take_places());
         let landed = self.forwarder.forward(socket, received, ready.message, &flight).await;
         // Whatever is answered now is short.

@@ -7,6 +7,7 @@ use crate::lane::pingora::forward::{Forwarder, Message};
 use crate::lane::pingora::strict::{self, BodyLength, Head, Version};
 use crate::lane::wire::Persistence;
 use crate::respond::Then;
+use crate::shared::Phase;
 use crate::socket::Socket;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use weir_core::backend::Backend;
 use weir_core::declaration::{BackendName, BackendSpec, PortName};
 use weir_core::policy::Origin as OriginPolicy;
@@ -108,7 +109,7 @@ async fn serve(
             let mut plan = plan(&head, peer, received.len());
             change(&mut plan);
             (
-                Flight::new(plan, backend.clone(), Clock::start()),
+                Flight::new(plan, backend.clone(), Clock::start(), watch::channel(Phase::Run).1),
                 head.len,
                 head.target_span,
                 head.body,
