@@ -3,7 +3,7 @@
 //! A connection goes through the modules in this order: [`budget`] says whether there may be a handshake now;
 //! [`handshake`] reads the ClientHello under a deadline and asks [`config`] what its name is served with; [`client`]
 //! judges the certificate that a client has shown; what goes wrong is a [`Failure`], counted and never logged line by
-//! line. [`expiry`] tells which certificates are about to end.
+//! line. [`tickets`] keeps the keys of sessions, and [`expiry`] tells which certificates are about to end.
 
 pub mod budget;
 pub mod client;
@@ -13,9 +13,11 @@ pub mod expiry;
 pub mod failure;
 pub mod handshake;
 mod self_signed;
+mod tickets;
 
 pub use failure::Failure;
 
+use crate::clock::Clock;
 use crate::upstream::tls::OriginConnectors;
 use budget::Budget;
 use config::Configs;
@@ -44,13 +46,13 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// With a certificate of our own for names that have none.
+    /// With a certificate of our own for names that have none. The keys of sessions change by `clock`.
     ///
     /// # Errors
     /// When the system gives no random numbers.
-    pub fn start() -> Result<Self, TlsError> {
+    pub fn start(clock: Clock) -> Result<Self, TlsError> {
         let fallback = self_signed::identity().map_err(TlsError::SelfSigned)?;
-        let configs = Configs::new(fallback).map_err(TlsError::Config)?;
+        let configs = Configs::new(fallback, clock).map_err(TlsError::Config)?;
         Ok(Self { configs, budget: Budget::new(), origins: Arc::default() })
     }
 }

@@ -53,7 +53,7 @@ impl Proxy {
             h2c: false,
             http: vec![([127, 0, 0, 1], 0).into()],
             https: Vec::new(),
-            tls: Arc::new(weir::tls::Tls::start().unwrap()),
+            tls: Arc::new(weir::tls::Tls::start(Clock::start()).unwrap()),
             workers: 1,
             connections: 100,
             lanes,

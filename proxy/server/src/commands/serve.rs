@@ -130,7 +130,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         workers: settings.workers.get(),
         connections: settings.connections,
         lanes: settings.lanes,
-        tls: Arc::new(Tls::start()?),
+        tls: Arc::new(Tls::start(clock)?),
         given: settings.timeouts,
         h2c: settings.h2c,
         engine,

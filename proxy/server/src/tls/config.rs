@@ -1,6 +1,8 @@
 //! From certificates and decisions to what rustls works with, compiled once and kept while it is in force.
 
 use super::client::{Authorities, Lenient};
+use super::tickets::Tickets;
+use crate::clock::Clock;
 use parking_lot::Mutex;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
@@ -27,9 +29,9 @@ pub struct Identity {
 /// What names are served with. Of everything compiled only what the snapshot in force names is kept.
 pub struct Configs {
     provider: Arc<CryptoProvider>,
+    clock: Clock,
     fallback: Arc<CertifiedKey>,
-    /// Encrypts the sessions of hosts that ask for no client certificate, under keys that change by themselves. All
-    /// workers use it, so that a session can be resumed on each of them.
+    /// Encrypts the sessions of hosts that ask for no client certificate. All workers use it, so that a session can be resumed on each of them.
     tickets: Arc<dyn ProducesTickets>,
     kept: Mutex<Kept>,
 }
@@ -63,17 +65,18 @@ pub enum Choice {
 }
 
 impl Configs {
-    /// With `fallback` for names without a certificate.
+    /// With `fallback` for names without a certificate. The keys of sessions change by `clock`.
     ///
     /// # Errors
     /// When the key of `fallback` cannot be used, or the system gives no random numbers.
-    pub fn new(fallback: Identity) -> Result<Self, Error> {
+    pub fn new(fallback: Identity, clock: Clock) -> Result<Self, Error> {
         let provider = ring::default_provider();
         let fallback = CertifiedKey::from_der(fallback.chain, fallback.key, &provider)?;
         Ok(Self {
             provider: Arc::new(provider),
+            clock,
             fallback: Arc::new(fallback),
-            tickets: ring::Ticketer::new()?,
+            tickets: Tickets::new(clock)?,
             kept: Mutex::default(),
         })
     }
@@ -96,7 +99,7 @@ impl Configs {
             }
             match &found.tls.client_auth {
                 None => self.tickets.clone(),
-                Some(auth) => kept.tickets_of(auth.id())?,
+                Some(auth) => kept.tickets_of(auth.id(), self.clock)?,
             }
         };
         // Unlocked: reading a key takes a while. Who does the same meanwhile does it for nothing.
@@ -148,11 +151,11 @@ impl Kept {
         self.tickets.retain(|id, _| demands.contains(id));
     }
 
-    fn tickets_of(&mut self, demand: ClientAuthId) -> Result<Arc<dyn ProducesTickets>, Error> {
+    fn tickets_of(&mut self, demand: ClientAuthId, clock: Clock) -> Result<Arc<dyn ProducesTickets>, Error> {
         if let Some(tickets) = self.tickets.get(&demand) {
             return Ok(tickets.clone());
         }
-        let tickets = ring::Ticketer::new()?;
+        let tickets: Arc<dyn ProducesTickets> = Tickets::new(clock)?;
         self.tickets.insert(demand, tickets.clone());
         Ok(tickets)
     }

@@ -86,7 +86,7 @@ impl Inside {
             h2c: false,
             http: vec![local],
             https: vec![local],
-            tls: Arc::new(Tls::start().unwrap()),
+            tls: Arc::new(Tls::start(Clock::start()).unwrap()),
             workers,
             connections: 1000,
             lanes: if lane == Lane::Auto { Lanes::Auto } else { Lanes::Pingora },

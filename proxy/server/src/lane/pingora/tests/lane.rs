@@ -114,7 +114,7 @@ fn shared(phase: watch::Receiver<Phase>) -> Shared {
         log: AccessLog::off(),
         connections: Connections::new(100),
         arrivals: Arc::new(Arrivals::new(100)),
-        tls: Arc::new(Tls::start().unwrap()),
+        tls: Arc::new(Tls::start(Clock::start()).unwrap()),
         given: Given::default(),
         lanes: Lanes::Pingora,
         phase,
