@@ -32,6 +32,7 @@ mod reload;
 mod responses;
 mod scale;
 mod slow_clients;
+mod slowhttptest;
 mod smuggling;
 mod start;
 mod support;
