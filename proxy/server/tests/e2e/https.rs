@@ -80,3 +80,112 @@ fn the_promise_can_be_switched_off() {
     let mut client = Client::connect_tls(weir.https(), "a.test", trusting());
     assert_eq!(client.get("a.test", "/").header("strict-transport-security"), None);
 }
+
+/// An Ingress with keys under the prefix of ingress-nginx, which asks for TLS where `tls` says so.
+fn annotated(name: &str, origin: &Origin, tls: bool, annotations: &[(&str, &str)]) -> String {
+    let full: Vec<(String, &str)> = annotations
+        .iter()
+        .map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), *value))
+        .collect();
+    let full: Vec<(&str, &str)> = full.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    let host = format!("{name}.test");
+    let manifests = ingress(name, &host, origin.address, &full);
+    if tls { with_tls(&manifests, &host, "none") } else { manifests }
+}
+
+#[test]
+fn redirects_are_what_keys_and_annotations_say() {
+    let origin = Origin::echo();
+    let acme = "/.well-known/acme-challenge/token";
+    let objects = [
+        annotated("usual", &origin, true, &[]),
+        annotated("plain", &origin, false, &[]),
+        annotated("stay", &origin, true, &[("ssl-redirect", "false")]),
+        annotated("force", &origin, false, &[("force-ssl-redirect", "true")]),
+        annotated("both", &origin, true, &[("ssl-redirect", "false"), ("force-ssl-redirect", "true")]),
+        annotated("slash", &origin, true, &[("preserve-trailing-slash", "true")]),
+        // The path of the rule counts, not that of the request.
+        annotated("acme", &origin, true, &[]).replace("path: /\n", "path: /.well-known/acme-challenge\n"),
+        annotated("free", &origin, true, &[]).replace("path: /\n", "path: /free/zone\n"),
+    ]
+    .concat();
+    let start = |keys: &[(&str, &str)], lane: crate::support::Lane| {
+        let flags: Vec<&str> = HTTPS.into_iter().chain(WITH_SETTINGS).collect();
+        lane.start(&(objects.clone() + &settings(keys)), &flags)
+    };
+    for lane in LANES {
+        let weir = start(&[], lane);
+        for (host, path, expected) in [
+            ("usual.test", "/", Some("https://usual.test")),
+            ("usual.test", "/a/?b=c", Some("https://usual.test/a/?b=c")),
+            ("usual.test", "/a/", Some("https://usual.test/a")),
+            ("usual.test", "/a//", Some("https://usual.test/a/")),
+            ("usual.test:8080", "/a", Some("https://usual.test/a")),
+            ("USUAL.test", "/a", Some("https://usual.test/a")),
+            ("usual.test", acme, Some("https://usual.test/.well-known/acme-challenge/token")),
+            ("plain.test", "/a", None),
+            ("stay.test", "/a", None),
+            ("force.test", "/a", Some("https://force.test/a")),
+            ("both.test", "/a", Some("https://both.test/a")),
+            ("slash.test", "/a/", Some("https://slash.test/a/")),
+            ("slash.test", "/", Some("https://slash.test/")),
+            ("acme.test", acme, None),
+            ("free.test", "/free/zone/x", Some("https://free.test/free/zone/x")),
+        ] {
+            let reply = get(weir.http, host, path);
+            let status = if expected.is_some() { 308 } else { 200 };
+            assert_eq!((reply.status, reply.header("location")), (status, expected), "{lane:?} {host}{path}");
+        }
+    }
+    for code in ["301", "302", "307", "308"] {
+        let weir = start(&[("http-redirect-code", code)], crate::support::Lane::Auto);
+        assert_eq!(get(weir.http, "usual.test", "/").status.to_string(), code);
+    }
+    let keys = [
+        ("http-redirect-code", "303"),
+        ("no-tls-redirect-locations", "/x,/free"),
+        ("ssl-redirect", "false"),
+        ("force-ssl-redirect", "true"),
+    ];
+    let weir = start(&keys, crate::support::Lane::Auto);
+    assert_eq!(get(weir.http, "usual.test", "/").status, 308, "303 is none of those that there are");
+    let told = weir.findings().iter().any(|finding| finding["field"] == "data[http-redirect-code]");
+    assert!(told, "{:?}", weir.findings());
+    assert_eq!(get(weir.http, "plain.test", "/").status, 308, "forced for every object");
+    assert_eq!(
+        get(weir.http, "free.test", "/free/zone/x").status,
+        200,
+        "the beginning of its path is exempt"
+    );
+    assert_eq!(get(weir.http, "acme.test", acme).status, 308, "a list replaces the default");
+}
+
+#[test]
+fn the_promise_is_what_its_keys_say() {
+    let origin = Origin::echo();
+    for (keys, expected) in [
+        (&[][..], Some("max-age=31536000; includeSubDomains")),
+        (&[("hsts-max-age", "0")], Some("max-age=0; includeSubDomains")),
+        (&[("hsts-include-subdomains", "false"), ("hsts-max-age", "86400")], Some("max-age=86400")),
+        (&[("hsts-preload", "true")], Some("max-age=31536000; includeSubDomains; preload")),
+        (
+            &[("hsts-preload", "true"), ("hsts-include-subdomains", "false")],
+            Some("max-age=31536000; preload"),
+        ),
+        (&[("hsts", "false"), ("hsts-preload", "true")], None),
+    ] {
+        let manifests = ingress("web", "a.test", origin.address, &[]) + &settings(keys);
+        let flags: Vec<&str> = HTTPS.into_iter().chain(WITH_SETTINGS).collect();
+        let weir = Weir::start_with(&manifests, &flags);
+        let mut client = Client::connect_tls(weir.https(), "a.test", trusting());
+        for (host, status) in [("a.test", 200), ("b.test", 404)] {
+            let reply = client.get(host, "/");
+            assert_eq!(
+                (reply.status, reply.header("strict-transport-security")),
+                (status, expected),
+                "{keys:?}"
+            );
+        }
+        assert_eq!(get(weir.http, "a.test", "/").header("strict-transport-security"), None);
+    }
+}

@@ -10,6 +10,7 @@
 
 mod aborts;
 mod balancer;
+mod client_certificates;
 mod commands;
 mod draining;
 mod early_refusals;
@@ -24,6 +25,7 @@ mod identity;
 mod lanes;
 mod limits;
 mod lists;
+mod openssl;
 mod operators;
 mod origins;
 mod origins_tls;

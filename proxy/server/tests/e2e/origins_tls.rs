@@ -390,3 +390,98 @@ fn what_cannot_be_verified_is_not_asked() {
     assert!(ask(&weir, "a.test").status >= 500);
     until("nobody asked", || origin.handshakes() == 0);
 }
+
+/// As operators say it, under the names of ingress-nginx.
+#[test]
+fn annotations_say_how_an_origin_is_verified() {
+    let (ca, other) = (Ca::new("ca"), Ca::new("other"));
+    let server = ca.server(&["web.test"]);
+    let origin = TlsOrigin::start(&server);
+    let asking = TlsOrigin::with(&server, Some(&ca), &[&TLS12, &TLS13], Ends::Length);
+    let below = ca.below("middle");
+    let deep = TlsOrigin::start(&below.server(&["web.test"]).via(&below));
+    let deeper = below.below("low");
+    let deeper = TlsOrigin::start(&deeper.server(&["web.test"]).via(&deeper).via(&below));
+    let ours = ca.client("weir", 9);
+    let secrets = crate::tls::secret("ca", &[("ca.crt", ca.pem())])
+        + &crate::tls::secret("other", &[("ca.crt", other.pem())])
+        + &crate::tls::secret("revoking", &[("ca.crt", ca.pem()), ("ca.crl", ca.revoke_pem(1))])
+        + &crate::tls::secret(
+            "ours",
+            &[("ca.crt", ca.pem()), ("tls.crt", ours.chain_pem()), ("tls.key", ours.key_pem())],
+        );
+    let (verify, name) = (("proxy-ssl-verify", "on"), ("proxy-ssl-name", "web.test"));
+    let trusts = ("proxy-ssl-secret", "default/ca");
+    let sends = ("proxy-ssl-server-name", "on");
+    type Case<'a> = (&'a str, &'a TlsOrigin, &'a [(&'a str, &'a str)], u16, &'a str);
+    let cases: [Case<'_>; 15] = [
+        ("nothing is asked", &origin, &[], 200, "none, not shown, TLSv1_3"),
+        ("verified", &origin, &[trusts, verify, name], 200, "none, not shown, TLSv1_3"),
+        ("sent", &origin, &[trusts, verify, name, sends], 200, "web.test, not shown, TLSv1_3"),
+        ("its name in the cluster", &origin, &[trusts, verify], 502, ""),
+        ("unverified, with its name", &origin, &[sends, name], 200, "web.test, not shown, TLSv1_3"),
+        ("another name", &origin, &[trusts, verify, ("proxy-ssl-name", "else.test")], 502, ""),
+        ("another authority", &origin, &[("proxy-ssl-secret", "default/other"), verify, name], 502, ""),
+        ("revoked", &origin, &[("proxy-ssl-secret", "default/revoking"), verify, name], 502, ""),
+        ("no authority", &origin, &[verify, name], 503, ""),
+        ("no such Secret", &origin, &[("proxy-ssl-secret", "default/none"), name], 503, ""),
+        ("old", &origin, &[("proxy-ssl-protocols", "TLSv1.2")], 200, "none, not shown, TLSv1_2"),
+        ("one above", &deep, &[trusts, verify, name], 200, "none, not shown, TLSv1_3"),
+        ("two above", &deeper, &[trusts, verify, name], 502, ""),
+        (
+            "allowed",
+            &deeper,
+            &[trusts, verify, name, ("proxy-ssl-verify-depth", "2")],
+            200,
+            "none, not shown",
+        ),
+        ("ours", &asking, &[("proxy-ssl-secret", "default/ours"), verify, name], 200, "none, shown, TLSv1_3"),
+    ];
+    for lane in LANES {
+        let objects = cases.iter().enumerate().map(|(n, (_, origin, annotations, ..))| {
+            let full = annotations.iter().chain(&[("backend-protocol", "HTTPS")]);
+            let full: Vec<(String, &str)> =
+                full.map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), *value)).collect();
+            let full: Vec<(&str, &str)> = full.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+            crate::support::ingress(&format!("web{n}"), &format!("a{n}.test"), origin.address, &full)
+        });
+        let weir = lane.start(&(objects.collect::<String>() + &secrets), &[]);
+        for (n, (what, _, _, status, body)) in cases.iter().enumerate() {
+            let reply = crate::support::get(weir.http, &format!("a{n}.test"), "/");
+            assert_eq!(reply.status, *status, "{lane:?}, {what}: {}", reply.text());
+            if *status == 200 {
+                assert!(reply.text().starts_with(body), "{lane:?}, {what}: {}", reply.text());
+            }
+        }
+    }
+}
+
+/// The trap: a library that reads the system's authorities at the start, and panics over one that is malformed, or
+/// verifies nothing where there are none.
+#[test]
+fn the_systems_authorities_are_neither_needed_nor_believed() {
+    let ca = Ca::new("ca");
+    let origin = TlsOrigin::start(&ca.server(&["web.svc"]));
+    let annotations = [("backend-protocol", "HTTPS"), ("proxy-ssl-name", "web.svc")];
+    let secret = crate::tls::secret("other", &[("ca.crt", Ca::new("other").pem())]);
+    let verified =
+        [&annotations[..], &[("proxy-ssl-verify", "on"), ("proxy-ssl-secret", "default/other")]].concat();
+    let manifests = crate::support::ingress("web", "open.test", origin.address, &annotations)
+        + &crate::support::ingress("checked", "checked.test", origin.address, &verified)
+        + &secret;
+    let malformed = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
+    for bundle in [String::new(), malformed.to_owned(), ca.pem()] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("all.yaml"), &manifests).unwrap();
+        let file = folder.path().join("bundle.pem");
+        std::fs::write(&file, bundle).unwrap();
+        let weir = crate::support::Weir::spawn(folder, |usual| {
+            let mut command = std::process::Command::new(usual.get_program());
+            command.args(usual.get_args()).env("SSL_CERT_FILE", file).env("SSL_CERT_DIR", "/none");
+            command
+        });
+        assert_eq!(crate::support::get(weir.http, "open.test", "/").status, 200);
+        // Whom the system believes is no authority here: only the Secret's are.
+        assert_eq!(crate::support::get(weir.http, "checked.test", "/").status, 502);
+    }
+}

@@ -16,7 +16,7 @@ fn origin() -> Origin {
 }
 
 /// What `openssl s_client` says when it has nothing to send.
-fn s_client(to: SocketAddr, arguments: &[&str]) -> String {
+pub fn s_client(to: SocketAddr, arguments: &[&str]) -> String {
     let output = Command::new("openssl")
         .args(["s_client", "-connect", &to.to_string()])
         .args(arguments)
@@ -44,7 +44,8 @@ fn s_client_get(to: SocketAddr, arguments: &[&str]) -> String {
     format!("{out}\n{err}")
 }
 
-fn failures(weir: &Weir, result: &str) -> f64 {
+/// Handshakes that ended in this way.
+pub fn failures(weir: &Weir, result: &str) -> f64 {
     weir.metric(&format!("weir_tls_handshakes_total{{result=\"{result}\"}}")).unwrap_or_default()
 }
 
@@ -222,7 +223,7 @@ fn large_bodies_come_whole_to_a_client_that_takes_its_time() {
 }
 
 /// A Secret, with its texts in PEM.
-fn secret(name: &str, data: &[(&str, String)]) -> String {
+pub fn secret(name: &str, data: &[(&str, String)]) -> String {
     let lines = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
     let data: String = data.iter().map(|(key, text)| format!("  {key}: |\n{}", lines(text))).collect();
     format!(
@@ -230,7 +231,8 @@ fn secret(name: &str, data: &[(&str, String)]) -> String {
     )
 }
 
-fn tls_secret(name: &str, certificate: &Certificate) -> String {
+/// One with a certificate and its key.
+pub fn tls_secret(name: &str, certificate: &Certificate) -> String {
     secret(name, &[("tls.crt", certificate.chain_pem()), ("tls.key", certificate.key_pem())])
 }
 

@@ -112,6 +112,11 @@ impl Ca {
         params.signed_by(&self.issuer).unwrap().der().to_vec()
     }
 
+    /// [`revoke`](Self::revoke) as text.
+    pub fn revoke_pem(&self, serial: u64) -> String {
+        pem("X509 CRL", &self.revoke(serial))
+    }
+
     /// This authority as a Secret has it.
     pub fn anchors(&self, crls: Vec<Vec<u8>>) -> SecretContent {
         let anchors = TrustAnchors {
