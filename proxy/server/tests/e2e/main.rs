@@ -36,6 +36,8 @@ mod scale;
 mod slow_clients;
 mod slowhttptest;
 mod smuggling;
+mod sockets;
 mod start;
 mod support;
 mod tls;
+mod websocket;
