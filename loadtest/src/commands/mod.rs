@@ -1,0 +1,40 @@
+//! The command line. Exit code 0: as expected. 1: an expectation failed. 2: bad input.
+
+mod check;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Proves the limits of a proxy, for CI and for people.
+#[derive(Debug, Parser)]
+#[command(name = "weir-loadtest", version)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read scenarios and name all their mistakes.
+    Check(check::Check),
+    /// Print the JSON schema of scenarios.
+    Schema,
+}
+
+impl CommandLine {
+    pub(crate) fn run(self) -> ExitCode {
+        match self.command {
+            Command::Check(check) => check.run(),
+            Command::Schema => {
+                print!("{}", weir_loadtest::scenario::schema::text());
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// An expectation failed.
+#[expect(dead_code, reason = "for the commands that measure")]
+pub(crate) const FAILED: u8 = 1;
+/// The input is bad.
+pub(crate) const BAD_INPUT: u8 = 2;
