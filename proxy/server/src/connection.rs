@@ -6,9 +6,10 @@ use crate::access_log::{Failed, Lane, MOST_SKETCHED, Protocol, Sketch};
 use crate::buffers;
 use crate::conn::{Conn, ConnInfo, Stop};
 use crate::exchange::{Exchange, with_date};
+use crate::lane::bounds::{self, MAX_FIELDS, Scan};
 use crate::lane::express::{self, After, WireHeaders};
 use crate::lane::h2::{self, frames::PREFACE};
-use crate::lane::pingora::strict::{self, BodyLength, Head, MAX_FIELDS, Malformed, Version};
+use crate::lane::pingora::strict::{self, BodyLength, Head, Malformed, Version};
 use crate::lane::wire::{CAP, Persistence, RequestHead, RequestReading, read_request};
 use crate::linger;
 use crate::pace::Intake;
@@ -100,6 +101,11 @@ impl Unread {
         Self { error: Some(error), fault: None, abort: None, received: beginning, bytes: received.len() }
     }
 
+    fn malformed(fault: Malformed, received: &[u8], shared: &Shared) -> Self {
+        shared.counters.malformed(fault);
+        Self { fault: Some(fault), ..Self::because(gateway_error(fault), received) }
+    }
+
     fn stopped(stop: Stop, received: &[u8]) -> Self {
         let unread = Self::because(GatewayError::RequestTimeout, received);
         let error = unread.error.filter(|_| stop == Stop::Late);
@@ -124,10 +130,13 @@ async fn read_head(conn: &mut Conn, preface: Preface, shared: &Shared) -> Result
         skip_empty_lines(conn);
         let data = conn.data();
         let reading = if shared.lanes == Lanes::Auto { read_request(data) } else { RequestReading::Partial };
+        let bounds = shared.timeouts().head_bounds;
+        let malformed = |fault| Unread::malformed(fault, data, shared);
         if let RequestReading::Complete(head) = reading {
+            bounds::check(data, head.head, head.fields, bounds).map_err(malformed)?;
             return Ok(Next::Express(head));
         }
-        if let Some(len) = head_end(data) {
+        if let Some(len) = Scan::new(bounds).look(data).map_err(malformed)? {
             if let RequestReading::Decline(why) = reading {
                 shared.counters.declined(why);
             }
@@ -136,7 +145,7 @@ async fn read_head(conn: &mut Conn, preface: Preface, shared: &Shared) -> Result
         if data.len() >= CAP {
             let received = data.to_vec();
             conn.consume(received.len());
-            return read_long_head(conn, received).await;
+            return read_long_head(conn, received, shared).await;
         }
         fill_head(conn, &mut armed, shared).await?;
     }
@@ -151,22 +160,22 @@ async fn fill_head(conn: &mut Conn, armed: &mut bool, shared: &Shared) -> Result
 }
 
 /// A head that outgrows the buffer. The deadline is set already.
-async fn read_long_head(conn: &mut Conn, mut received: Vec<u8>) -> Result<Next, Unread> {
+async fn read_long_head(conn: &mut Conn, mut received: Vec<u8>, shared: &Shared) -> Result<Next, Unread> {
+    let mut scan = Scan::new(shared.timeouts().head_bounds);
     loop {
+        match scan.look(&received) {
+            Ok(Some(len)) => {
+                received.append(&mut conn.take_input());
+                return Ok(Next::General { received, len });
+            }
+            Ok(None) => {}
+            Err(fault) => return Err(Unread::malformed(fault, &received, shared)),
+        }
         if let Err(stop) = conn.fill().await {
             return Err(Unread::stopped(stop, &received));
         }
         received.extend_from_slice(conn.data());
         conn.consume(conn.data().len());
-        if let Some(len) = head_end(&received) {
-            received.append(&mut conn.take_input());
-            return Ok(Next::General { received, len });
-        }
-        if received.len() >= MAX_HEAD {
-            let one_line = !received.contains(&b'\n');
-            let error = if one_line { GatewayError::UriTooLong } else { GatewayError::HeadTooLarge };
-            return Err(Unread::because(error, &received));
-        }
     }
 }
 
@@ -175,13 +184,15 @@ async fn wait_for_request(conn: &mut Conn, shared: &Shared) -> Result<(), Stop> 
     if !conn.data().is_empty() {
         return Ok(());
     }
-    conn.deadline.set(shared.timeouts().idle);
+    let timeouts = shared.timeouts();
+    let idle = if conn.info.requests == 0 { timeouts.first() } else { timeouts.idle };
+    conn.deadline.set(idle);
     let mut last_call = false;
     let filled = poll_fn(|cx| match conn.poll_fill(cx) {
         // Its next request may be on the way; a connection closed in its face would lose it.
         Poll::Pending if shared.is_draining() && !last_call => {
             last_call = true;
-            conn.deadline.set(LAST_CALL.min(shared.timeouts().idle));
+            conn.deadline.set(LAST_CALL.min(idle));
             conn.poll_fill(cx)
         }
         polled => polled,
@@ -257,12 +268,11 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
 /// A request for pingora's lane. It is judged and admitted here: what is refused never gets there.
 async fn general(mut conn: Conn, received: Vec<u8>, len: usize, worker: &Worker) -> Option<Conn> {
     let shared = &worker.shared;
+    let most = shared.timeouts().head_bounds;
     let (mut exchange, refused, body) =
-        match strict::read(&received, &mut [httparse::EMPTY_HEADER; MAX_FIELDS]) {
+        match strict::read(&received, bounds::slots(&mut [httparse::EMPTY_HEADER; MAX_FIELDS], most)) {
             Err(malformed) => {
-                shared.counters.malformed(malformed);
-                let unread = Unread::because(gateway_error(malformed), &received);
-                end_unread(conn, Unread { fault: Some(malformed), ..unread }, shared).await;
+                end_unread(conn, Unread::malformed(malformed, &received, shared), shared).await;
                 return None;
             }
             Ok(head) => {
@@ -478,7 +488,8 @@ fn protocol(version: Version) -> Protocol {
 /// What a client is told whose head cannot be served.
 pub(crate) fn gateway_error(malformed: Malformed) -> GatewayError {
     match malformed {
-        Malformed::FieldCount => GatewayError::HeadTooLarge,
+        Malformed::RequestLine => GatewayError::UriTooLong,
+        Malformed::FieldCount | Malformed::FieldLine | Malformed::HeadLength => GatewayError::HeadTooLarge,
         Malformed::Version => GatewayError::Version,
         Malformed::Method => GatewayError::MethodNotAllowed,
         Malformed::TransferCoding => GatewayError::NotImplemented,
@@ -487,24 +498,7 @@ pub(crate) fn gateway_error(malformed: Malformed) -> GatewayError {
     }
 }
 
-/// Where the head at the front of `data` ends, behind its empty line. Bare LF counts as a line end here: what is wrong
-/// must be found to be refused.
-fn head_end(data: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(line) = data.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-        at += line + 1;
-        match data.get(at..) {
-            Some([b'\n', ..]) => return Some(at + 1),
-            Some([b'\r', b'\n', ..]) => return Some(at + 2),
-            _ => {}
-        }
-    }
-    None
-}
-
 /// How long an idle connection is heard once the process ends.
 const LAST_CALL: Duration = Duration::from_secs(1);
-/// Most bytes of a request head (ingress-nginx takes four buffers of 8 KiB).
-const MAX_HEAD: usize = 32 * 1024;
 /// Most bytes of a refused request's body that are read so that the connection can stay.
 const MOST_DISCARDED: usize = 64 * 1024;

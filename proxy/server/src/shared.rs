@@ -48,9 +48,11 @@ impl Shared {
         *self.phase.borrow() >= Phase::Drain
     }
 
-    /// Whether a connection should end after the request that it is at: the process ends, or it had its share.
+    /// Whether a connection should end after the request that it is at: the process ends, it had its share, or none
+    /// is kept.
     pub fn is_last(&self, info: &ConnInfo) -> bool {
-        info.requests >= self.timeouts().requests || self.is_draining()
+        let timeouts = self.timeouts();
+        info.requests >= timeouts.requests || timeouts.idle.is_zero() || self.is_draining()
     }
 
     /// Counts a connection that ended before a request could begin, and tells the log of it. `client` is the client and

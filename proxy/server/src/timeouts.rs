@@ -4,7 +4,7 @@ use crate::deadline;
 use std::cell::Cell;
 use std::time::Duration;
 use weir_core::Engine;
-use weir_core::policy::Edge;
+use weir_core::policy::{Edge, HeadBounds};
 
 /// How long things may take that no policy of an object decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Timeouts {
     pub handshake: Duration,
     /// Most requests of one connection: of its many deadlines the one that is no time.
     pub requests: u32,
+    /// How large a request head may be.
+    pub head_bounds: HeadBounds,
 }
 
 /// What the flags say. It wins over the ConfigMap.
@@ -66,7 +68,13 @@ impl Timeouts {
             write: given.write.unwrap_or(edge.send_timeout),
             handshake: given.handshake.unwrap_or(edge.handshake_timeout),
             requests: edge.requests_per_connection.get(),
+            head_bounds: edge.head,
         }
+    }
+
+    /// How long a connection may be idle before its first request. Where none is kept alive, it may still take its time.
+    pub fn first(&self) -> Duration {
+        if self.idle.is_zero() { self.head } else { self.idle }
     }
 }
 

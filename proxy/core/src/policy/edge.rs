@@ -106,15 +106,24 @@ pub struct HeadBounds {
 }
 
 impl HeadBounds {
-    /// Most bytes of request line and fields together; more is answered 431.
+    /// Most bytes of a head, whatever the settings say.
+    pub const MOST_BYTES: u32 = 512 << 10;
+    /// Most header fields, whatever the settings say.
+    pub const MOST_FIELDS: u32 = 256;
+
+    /// Most bytes of request line and fields together, with the empty line that ends them; more is answered 431.
     pub fn max_bytes(self) -> usize {
-        let large = u64::from(self.count).saturating_mul(self.size.into());
-        usize::try_from(large.max(self.first.into())).unwrap_or(usize::MAX)
+        self.count.saturating_mul(self.size).max(self.first).min(Self::MOST_BYTES) as usize
     }
 
-    /// Most bytes of the request line, answered 414, and of any single field, answered 431.
+    /// Most bytes of the request line, answered 414, and of any single field, answered 431; with their line ends.
     pub fn max_line_bytes(self) -> usize {
-        usize::try_from(self.size.max(self.first)).unwrap_or(usize::MAX)
+        self.size.max(self.first).min(Self::MOST_BYTES) as usize
+    }
+
+    /// Most header fields; more are answered 431.
+    pub fn max_fields(self) -> usize {
+        self.fields.get().min(Self::MOST_FIELDS) as usize
     }
 }
 

@@ -13,6 +13,15 @@ pub enum Malformed {
     /// Not the grammar of a request head, or a line that does not end in CRLF.
     #[error("the request head is not HTTP/1.1 grammar")]
     Syntax,
+    /// A request line that is too long.
+    #[error("the request line is too long")]
+    RequestLine,
+    /// A header field that is too long.
+    #[error("a header field is too long")]
+    FieldLine,
+    /// A head that is too long as a whole.
+    #[error("the request head is too long")]
+    HeadLength,
     /// More header fields than are taken.
     #[error("too many header fields")]
     FieldCount,
@@ -50,8 +59,11 @@ pub enum Malformed {
 
 impl Malformed {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Syntax,
+        Self::RequestLine,
+        Self::FieldLine,
+        Self::HeadLength,
         Self::FieldCount,
         Self::Version,
         Self::Method,
@@ -69,6 +81,9 @@ impl Malformed {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Syntax => "syntax",
+            Self::RequestLine => "request-line",
+            Self::FieldLine => "field-line",
+            Self::HeadLength => "head-length",
             Self::FieldCount => "field-count",
             Self::Version => "version",
             Self::Method => "method",
@@ -86,7 +101,10 @@ impl Malformed {
     /// The response status.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::FieldCount => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RequestLine => StatusCode::URI_TOO_LONG,
+            Self::FieldCount | Self::FieldLine | Self::HeadLength => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,

@@ -1,5 +1,6 @@
 //! The lanes a request can take on its way to an origin.
 
+pub mod bounds;
 pub mod express;
 pub mod grammar;
 pub mod h2;

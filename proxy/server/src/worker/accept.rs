@@ -140,7 +140,7 @@ async fn hear(
         // Boxed, so that other connections do not pay for it.
         Greeting::RefuseHeader => {
             let most = match info.scheme {
-                Scheme::Http => shared.timeouts().idle,
+                Scheme::Http => shared.timeouts().first(),
                 Scheme::Https => shared.timeouts().handshake,
             };
             Box::pin(preface::refuse_header(stream, most)).await?;

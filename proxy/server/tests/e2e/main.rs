@@ -19,6 +19,7 @@ mod endings;
 mod forwarded;
 mod forwarding;
 mod handshakes;
+mod heads;
 mod http2;
 mod https;
 mod identity;

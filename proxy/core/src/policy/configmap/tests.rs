@@ -75,6 +75,43 @@ fn every_key_reaches_its_setting() {
 }
 
 #[test]
+fn bounds_of_heads_and_a_keep_alive_of_nothing_are_read() {
+    let (settings, findings) = weir(&[
+        ("keep-alive", "0"),
+        ("client-header-buffer-size", "2k"),
+        ("large-client-header-buffers", "8  16K"),
+        ("client-header-fields", "99"),
+    ]);
+    assert_eq!(findings, []);
+    assert!(settings.edge.idle_timeout.is_zero());
+    let head = settings.edge.head;
+    assert_eq!((head.first, head.count, head.size, head.max_fields()), (2 << 10, 8, 16 << 10, 99));
+    assert_eq!((head.max_bytes(), head.max_line_bytes()), (128 << 10, 16 << 10));
+    // More than there can be is cut, and nothing that makes no sense is in force.
+    let (settings, findings) =
+        weir(&[("client-header-buffer-size", "4g"), ("large-client-header-buffers", "1000000000 8g")]);
+    assert_eq!(
+        codes(&findings).iter().map(|(_, severity, code)| (*severity, *code)).collect::<Vec<_>>(),
+        [(Severity::Warn, "note"); 2]
+    );
+    assert_eq!((settings.edge.head.max_bytes(), settings.edge.head.max_line_bytes()), (512 << 10, 512 << 10));
+    for (key, value) in [
+        ("keep-alive", "-1"),
+        ("client-header-buffer-size", "0"),
+        ("large-client-header-buffers", "4"),
+        ("large-client-header-buffers", "0 8k"),
+        ("large-client-header-buffers", "4 255"),
+        ("large-client-header-buffers", "8k 4"),
+        ("client-header-fields", "0"),
+        ("client-header-fields", "257"),
+    ] {
+        let (settings, findings) = weir(&[(key, value)]);
+        assert_eq!(settings.edge, crate::policy::Edge::default(), "{key}: {value}");
+        assert_eq!(findings.len(), 1, "{key}: {value}");
+    }
+}
+
+#[test]
 fn an_annotation_wins_over_the_class_default() {
     let (settings, _) = weir(&[("limit-rps", "7"), ("limit-connections", "3")]);
     let policy = policy(&settings, &[("limit-rps", "9")]);

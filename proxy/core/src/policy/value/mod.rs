@@ -15,7 +15,7 @@ mod tls;
 mod trust;
 
 pub use access::{MAX_METHODS, MAX_NETS, MAX_PATHS, Methods, Nets, OptionalNets, Paths};
-pub use edge::{Positive, Rate};
+pub use edge::{FirstBuffer, HeadFields, KeepAlive, LargeBuffers, Positive, Rate};
 pub use limit::{AbsoluteBurst, BurstMultiplier, HeadersWhen, Key, MAX_KEY_PARTS, ModeList, Windows};
 pub(super) use number::whole;
 pub use number::{

@@ -310,7 +310,7 @@ pub(super) fn size(text: &str) -> Result<(u64, Option<u8>), Invalid> {
 }
 
 /// A size in the largest unit that divides it.
-fn print_size(bytes: u64) -> String {
+pub(super) fn print_size(bytes: u64) -> String {
     let units = [(30, "g"), (20, "m"), (10, "k")];
     match units.into_iter().find(|(shift, _)| bytes != 0 && bytes.trailing_zeros() >= *shift) {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),

@@ -7,8 +7,9 @@
 
 use crate::lane::grammar::{self, Malformed, check_method, check_target, decimal, is_host};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use weir_core::facts::Headers;
+use weir_core::policy::HeadBounds;
 
 /// A request head with exactly one reading.
 #[derive(Debug)]
@@ -43,6 +44,26 @@ impl Headers for Fields<'_> {
     }
 }
 
+/// Checks how large a head is, as HTTP/1.1 would say it.
+///
+/// # Errors
+/// By what is too much.
+pub(super) fn check(parts: &Parts, bounds: HeadBounds) -> Result<(), Malformed> {
+    let most = bounds.max_line_bytes();
+    if line_len(parts).saturating_add("\r\n".len()) > most {
+        return Err(Malformed::RequestLine);
+    }
+    if parts.headers.len() > bounds.max_fields() {
+        return Err(Malformed::FieldCount);
+    }
+    let field =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    if parts.headers.iter().any(|line| field(line) > most) {
+        return Err(Malformed::FieldLine);
+    }
+    if len(parts) > bounds.max_bytes() { Err(Malformed::HeadLength) } else { Ok(()) }
+}
+
 /// Reads a head; `ended` says that there is no body.
 ///
 /// # Errors
@@ -50,9 +71,6 @@ impl Headers for Fields<'_> {
 pub(super) fn read(parts: &Parts, ended: bool) -> Result<Head<'_>, Malformed> {
     let fields = &parts.headers;
     check_method(parts.method.as_str())?;
-    if fields.len() > crate::lane::pingora::strict::MAX_FIELDS {
-        return Err(Malformed::FieldCount);
-    }
     // RFC 9113 section 8.2.1; an HTTP/1.1 parser would drop the blanks.
     if fields.values().any(|value| value.as_bytes().trim_ascii().len() != value.len()) {
         return Err(Malformed::Syntax);
@@ -117,12 +135,16 @@ fn content_length(fields: &HeaderMap, ended: bool) -> Result<Option<u64>, Malfor
 }
 
 pub(super) fn len(parts: &Parts) -> usize {
-    let line =
-        parts.method.as_str().len() + parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let host = parts.uri.authority().map_or(0, |authority| "host: \r\n".len() + authority.as_str().len());
     let fields: usize =
         parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
-    line + "  HTTP/2.0\r\n\r\n".len() + host + fields
+    line_len(parts) + "\r\n\r\n".len() + host + fields
+}
+
+/// Bytes of the request line without its end.
+fn line_len(parts: &Parts) -> usize {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    parts.method.as_str().len() + target + "  HTTP/2.0".len()
 }
 
 /// What goes on to an origin: one `Host`, one `Cookie` (RFC 9113 section 8.2.3), and `/` for the target, which

@@ -43,6 +43,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use weir_core::policy::HeadBounds;
 
 /// Serves a connection of HTTP/2, of which nothing was used yet, until it is over.
 pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
@@ -54,7 +55,8 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
     let tls = socket.client_tls().cloned();
     let gauge = Gauge::new(shared.clock);
     let metered = Metered::new(socket, ahead, gauge.clone(), shared.clock, shared.timeouts().write);
-    let ended = match handshake(metered, shared.timeouts().head).await {
+    let timeouts = shared.timeouts();
+    let ended = match handshake(metered, timeouts.head_bounds, timeouts.head).await {
         Ok(connection) => {
             let link = Arc::new(Link { info, tls, socket: Arc::new(digest), worker });
             let mut session = Session {
@@ -79,10 +81,14 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
 }
 
 /// Sends our settings and waits for the client's preface.
-async fn handshake(metered: Metered, most: Duration) -> Result<Connection<Metered, Bytes>, Ended> {
+async fn handshake(
+    metered: Metered,
+    head: HeadBounds,
+    most: Duration,
+) -> Result<Connection<Metered, Bytes>, Ended> {
     let deadline = Deadline::new();
     deadline.set(most);
-    let mut handshake = pin!(options().handshake(metered));
+    let mut handshake = pin!(options(head).handshake(metered));
     poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done.map_err(|error| Ended::of_error(&error))),
         Poll::Pending if deadline.passed(cx) => Poll::Ready(Err(Ended::Preface)),
@@ -92,11 +98,11 @@ async fn handshake(metered: Metered, most: Duration) -> Result<Connection<Metere
 }
 
 /// What a client may do. From pingora's, which bound what the library leaves open, and tighter.
-fn options() -> server::Builder {
+fn options(head: HeadBounds) -> server::Builder {
     let mut options = default_h2_options();
     options
         .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(MOST_HEAD)
+        .max_header_list_size(u32::try_from(head.max_bytes()).unwrap_or(u32::MAX))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
@@ -176,6 +182,7 @@ impl Session {
         }
         // Watched even while there are streams, to be woken when the process is about to end.
         let most = match (self.streams.is_empty(), self.stage) {
+            (true, Stage::Open) if self.accepted == 0 => timeouts.first(),
             (true, Stage::Open) => timeouts.idle,
             (true, Stage::Leaving) => LAST_WORDS,
             (false, _) => Duration::MAX,
@@ -254,8 +261,6 @@ const MOST_STREAMS: u32 = 100;
 const MOST_BUSY: usize = 2 * MOST_STREAMS as usize;
 /// Requests of a connection that have no reading.
 const MOST_MALFORMED: usize = 32;
-/// Bytes of a decoded head, counted as RFC 9113 section 6.5.2 has it.
-const MOST_HEAD: u32 = 32 * 1024;
 /// Bytes of a request body that a client may send before we have passed them on.
 const STREAM_WINDOW: u32 = 128 * 1024;
 /// The same for all streams of a connection together: so much memory its bodies can take.

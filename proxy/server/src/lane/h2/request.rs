@@ -67,7 +67,8 @@ pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes
     let shared = &link.worker.shared;
     let (mut parts, body) = request.into_parts();
     let ended = body.is_end_stream();
-    let head = match head::read(&parts, ended) {
+    let bounds = shared.timeouts().head_bounds;
+    let head = match head::check(&parts, bounds).and_then(|()| head::read(&parts, ended)) {
         Ok(head) => head,
         Err(malformed) => {
             answer_malformed(malformed, &parts, &mut respond, link);

@@ -82,13 +82,13 @@ impl weir_core::facts::Headers for Fields<'_, '_> {
     }
 }
 
-/// Reads the complete head at the front of `data`; `slots` is room for its fields.
+/// Reads the complete head at the front of `data`; `slots` is room for its fields, and there may be no more of them.
 ///
 /// # Errors
 /// When the head has no single reading, or asks for what no lane serves.
 pub fn read<'d, 's>(
     data: &'d [u8],
-    slots: &'s mut [httparse::Header<'d>; MAX_FIELDS],
+    slots: &'s mut [httparse::Header<'d>],
 ) -> Result<Head<'d, 's>, Malformed> {
     // httparse skips empty lines and blanks here.
     if data.first().is_none_or(|&first| first <= b' ') {
@@ -275,8 +275,6 @@ fn is_token_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
 
-/// Header fields of one request; twice what the express lane takes.
-pub const MAX_FIELDS: usize = 128;
 /// Options of all `Connection` fields. Pingora refuses ten; nobody sends more than three.
 const MAX_OPTIONS: usize = 8;
 

@@ -74,8 +74,27 @@ fn heads_with_two_readings_or_none_are_refused() {
     );
     let many: Vec<(String, &str)> = (0..129).map(|n| (format!("x-{n}"), "y")).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    assert_eq!(read(&parts("GET", "http://a/", &many), true).err(), Some(Malformed::FieldCount));
-    assert!(read(&parts("GET", "http://a/", &many[..128]), true).is_ok());
+    let bounds = HeadBounds::default();
+    assert_eq!(check(&parts("GET", "http://a/", &many), bounds), Err(Malformed::FieldCount));
+    assert_eq!(check(&parts("GET", "http://a/", &many[..128]), bounds), Ok(()));
+}
+
+#[test]
+fn a_head_is_measured_as_http_1_1_would_say_it() {
+    let bounds = HeadBounds { first: 1, count: 2, size: 50, ..HeadBounds::default() };
+    let field = |len: usize| "b".repeat(len - "x: \r\n".len());
+    let target = |len: usize| format!("http://a/{}", "a".repeat(len - "GET / HTTP/2.0\r\n".len()));
+    let look = |target: &str, fields: &[&str]| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|value| ("x", *value)).collect();
+        check(&parts("GET", target, &fields), bounds)
+    };
+    assert_eq!(look(&target(50), &[]), Ok(()));
+    assert_eq!(look(&target(51), &[]), Err(Malformed::RequestLine));
+    assert_eq!(look(&target(20), &[&field(50)]), Ok(()));
+    assert_eq!(look(&target(20), &[&field(51)]), Err(Malformed::FieldLine));
+    // `host: a`, and an empty line.
+    assert_eq!(look(&target(39), &[&field(50)]), Ok(()));
+    assert_eq!(look(&target(40), &[&field(50)]), Err(Malformed::HeadLength));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lane::bounds::MAX_FIELDS;
 
 const NONE: BodyLength = BodyLength::Known(0);
 

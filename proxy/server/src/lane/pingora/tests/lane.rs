@@ -131,7 +131,7 @@ async fn serve(mut socket: Socket, info: ConnInfo, lane: Arc<PingoraLane>, share
             }
         }
         let mut exchange = {
-            let mut slots = [httparse::EMPTY_HEADER; strict::MAX_FIELDS];
+            let mut slots = [httparse::EMPTY_HEADER; crate::lane::bounds::MAX_FIELDS];
             let head = strict::read(&received, &mut slots).unwrap();
             let facts = Facts {
                 peer: info.peer.ip(),

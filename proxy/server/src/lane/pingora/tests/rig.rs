@@ -104,7 +104,7 @@ async fn serve(
             }
         }
         let (flight, len, target, body, persistent) = {
-            let mut slots = [httparse::EMPTY_HEADER; strict::MAX_FIELDS];
+            let mut slots = [httparse::EMPTY_HEADER; crate::lane::bounds::MAX_FIELDS];
             let head = strict::read(&received, &mut slots).unwrap();
             let mut plan = plan(&head, peer, received.len());
             change(&mut plan);
