@@ -1,6 +1,7 @@
 //! What happens to a connection before its first request, and when the process ends.
 
 use crate::limits::{open_request, slow_origin};
+use crate::support::tls::trusting;
 use crate::support::{Client, Origin, PATIENCE, WITH_SETTINGS, Weir, get, ingress, ip, settings, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -137,50 +138,60 @@ fn new_sockets_of_a_client_come_no_faster_than_its_rate() {
 
 #[test]
 fn running_out_of_descriptors_sheds_and_ends_with_the_flood() {
-    let origin = Origin::echo();
-    let folder = tempfile::tempdir().unwrap();
-    let open = settings(&[("client-sockets", "0"), ("client-socket-rate", "0"), ("sockets", "0")]);
-    std::fs::write(folder.path().join("all.yaml"), ingress("web", "", origin.address, &[]) + &open).unwrap();
-    let weir = Weir::spawn(folder, |command| {
-        let limited = std::process::Command::new("sh");
-        let mut limited = limited;
-        limited
-            .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-            .arg(command.get_program())
-            .args(command.get_args());
-        limited.args(["--workers", "1", "--connections", "1000"]).args(WITH_SETTINGS);
-        limited
-    });
-    let mut healthy = Client::connect(weir.http);
-    assert_eq!(healthy.get("a.test", "/").status, 200);
-    let flood: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(weir.http).unwrap()).collect();
-    // Those beyond the descriptors are sent away, and not left to wait.
-    let mut gone = 0;
-    for mut socket in flood.iter().rev().take(100) {
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        gone += usize::from(
-            socket
-                .read(&mut [0; 8])
-                .map_or_else(|error| error.kind() == std::io::ErrorKind::ConnectionReset, |n| n == 0),
-        );
+    for (workers, https) in [("1", false), ("1", true), ("3", false)] {
+        let context = format!("{workers} workers, https {https}");
+        let origin = Origin::echo();
+        let folder = tempfile::tempdir().unwrap();
+        let open = settings(&[("client-sockets", "0"), ("client-socket-rate", "0"), ("sockets", "0")]);
+        let manifests = ingress("web", "", origin.address, &[]) + &open;
+        std::fs::write(folder.path().join("all.yaml"), manifests).unwrap();
+        let weir = Weir::spawn(folder, |command| {
+            let mut limited = std::process::Command::new("sh");
+            limited
+                .args(["-c", "ulimit -n 96 && exec \"$0\" \"$@\""])
+                .arg(command.get_program())
+                .args(command.get_args());
+            limited.args(["--https", "127.0.0.1:0", "--workers", workers, "--connections", "1000"]);
+            limited.args(WITH_SETTINGS);
+            limited
+        });
+        let to = if https { weir.https() } else { weir.http };
+        let connect = || {
+            let client = Client::connect(to);
+            if https { client.start_tls("a.test", trusting()) } else { client }
+        };
+        let mut healthy = connect();
+        assert_eq!(healthy.get("a.test", "/").status, 200);
+        let flood: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(to).unwrap()).collect();
+        // Those beyond the descriptors are sent away, and not left to wait.
+        let mut gone = 0;
+        for mut socket in flood.iter().rev().take(100) {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            gone += usize::from(
+                socket
+                    .read(&mut [0; 8])
+                    .map_or_else(|error| error.kind() == std::io::ErrorKind::ConnectionReset, |n| n == 0),
+            );
+        }
+        assert_eq!(gone, 100, "{context}");
+        // Nobody spins: while nothing happens, no time is spent.
+        let before = weir.cpu();
+        let began = Instant::now();
+        until("a while has passed", || began.elapsed() > Duration::from_millis(500));
+        let spent = weir.cpu() - before;
+        assert!(spent < Duration::from_millis(100), "{context}: {spent:?}");
+        // Who is there is served meanwhile.
+        assert_eq!(healthy.get("a.test", "/").status, 200, "{context}");
+        drop(flood);
+        let began = Instant::now();
+        until("a healthy client is served", || {
+            let mut client = connect();
+            client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").is_ok()
+                && client.try_read("GET").is_ok_and(|reply| reply.status == 200)
+        });
+        assert!(began.elapsed() < Duration::from_secs(1), "{context}: {:?}", began.elapsed());
+        assert!(shed(&weir, "descriptors") >= 100.0, "{context}");
     }
-    assert_eq!(gone, 100);
-    // Nobody spins: while nothing happens, no time is spent.
-    let before = weir.cpu();
-    let began = Instant::now();
-    until("a while has passed", || began.elapsed() > Duration::from_millis(500));
-    let spent = weir.cpu() - before;
-    assert!(spent < Duration::from_millis(100), "{spent:?}");
-    drop(flood);
-    let began = Instant::now();
-    until("a healthy client is served", || {
-        let mut client = Client::connect(weir.http);
-        client.try_send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").is_ok()
-            && client.try_read("GET").is_ok_and(|reply| reply.status == 200)
-    });
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(shed(&weir, "descriptors") >= 100.0);
-    assert_eq!(healthy.get("a.test", "/").status, 200);
 }
 
 /// Asks without pause, over kept and over new connections, until nobody accepts any more. Returns requests that were
