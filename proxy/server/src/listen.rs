@@ -91,12 +91,17 @@ fn socket(address: SocketAddr, port: Port) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit it: one system call less for each.
     socket.set_tcp_nodelay(true)?;
+    // As is this: the system takes megabytes for a client that does not read, and that is memory too.
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
 /// Connections that the kernel holds for us until we accept them.
 const BACKLOG: i32 = 4096;
+/// Bytes that the kernel takes for a client beyond what it has sent. Enough to keep a fast connection busy until we come
+/// back; what is sent and not acknowledged is bounded by the client's window.
+const UNSENT: u32 = 256 << 10;
 /// Instructions of the kernel's socket filters (BPF).
 const LOAD_BYTE: u16 = 0x30;
 const JUMP_IF_BITS: u16 = 0x45;

@@ -1,7 +1,9 @@
 //! Clients that take their time, and clients that want two parties to read one request in two ways.
 
 use crate::support::{Client, LANES, Lane, Origin, PATIENCE, WITH_SETTINGS, Weir, ingress, settings};
-use std::io::Read;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 fn start(lane: Lane, origin: &Origin, flags: &[&str]) -> Weir {
@@ -138,6 +140,38 @@ fn a_client_that_does_not_read_is_cut_off_and_counted() {
                     && weir.metric("weir_connections_open") == Some(0.0)
             });
         }
+    }
+}
+
+/// What is taken from an origin for somebody who does not read lies in buffers of the system, where no limit of ours but
+/// the number of sockets bounds it.
+#[test]
+fn little_is_taken_from_an_origin_for_a_client_that_does_not_read() {
+    for lane in LANES {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = taken.clone();
+        let origin = Origin::start(move |_| {
+            let count = count.clone();
+            crate::support::Reaction::Take(Box::new(move |stream| {
+                // Of our own side as little as can be.
+                socket2::SockRef::from(&*stream).set_send_buffer_size(4096).unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n").unwrap();
+                let block = [b'x'; 4096];
+                while stream.write_all(&block).is_ok() {
+                    count.fetch_add(block.len(), Ordering::SeqCst);
+                }
+            }))
+        });
+        let weir = start(lane, &origin, &["--write-timeout", "1s"]);
+        let mut client = Client::connect(weir.http);
+        client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        weir.until("it is cut off", || {
+            weir.metric(r#"weir_client_aborts_total{stage="response",reason="timeout"}"#) == Some(1.0)
+        });
+        let taken = taken.load(Ordering::SeqCst);
+        println!("{lane:?}: {} KiB", taken >> 10);
+        // Without a bound it was nearly six megabytes.
+        assert!(taken < 2 << 20, "{lane:?}: {taken}");
     }
 }
 
