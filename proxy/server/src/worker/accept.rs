@@ -7,7 +7,7 @@ use crate::arrivals::Shed;
 use crate::conn::ConnInfo;
 use crate::connection;
 use crate::preface::{self, Named};
-use crate::reserve::Reserve;
+use crate::reserve::{self, Reserve};
 use crate::shared::{Place, Shared};
 use crate::socket::Socket;
 use crate::tls;
@@ -35,14 +35,16 @@ pub(super) async fn run(door: Door, worker: Arc<Worker>) {
     let local = door.local();
     let mut reserve = Reserve::new();
     loop {
-        match door.listener.accept().await {
+        reserve.refill();
+        match poll_fn(|cx| reserve::take(|| door.listener.poll_accept(cx))).await {
             Ok((stream, peer)) => take(stream, door.info(peer, local), &worker),
             // Out of descriptors or memory. Whoever waits is sent away: he would wait for nothing, and asking again for
             // him would take all the time that there is.
             Err(error) if is_exhaustion(&error) => {
                 counters.accept_failed();
-                let next = || poll_fn(|cx| Poll::Ready(door.listener.poll_accept(cx).map_ok(drop)));
-                match reserve.spend(next).await {
+                let next =
+                    poll_fn(|cx| Poll::Ready(reserve.spend(|| door.listener.poll_accept(cx).map_ok(drop))));
+                match next.await {
                     Poll::Ready(Ok(())) => worker.shared.unserved(None, Unserved::Shed(Shed::Descriptors)),
                     Poll::Pending => {}
                     Poll::Ready(Err(_)) => tokio::time::sleep(EXHAUSTED).await,
@@ -57,7 +59,8 @@ pub(super) async fn run(door: Door, worker: Arc<Worker>) {
 /// Takes the connections that wait at the door now.
 pub(super) async fn take_waiting(door: &Door, worker: &Arc<Worker>) {
     let local = door.local();
-    while let Poll::Ready(accepted) = poll_fn(|cx| Poll::Ready(door.listener.poll_accept(cx))).await {
+    let next = || poll_fn(|cx| Poll::Ready(reserve::take(|| door.listener.poll_accept(cx))));
+    while let Poll::Ready(accepted) = next().await {
         match accepted {
             Ok((stream, peer)) => take(stream, door.info(peer, local), worker),
             Err(error) if is_exhaustion(&error) => return,

@@ -21,7 +21,7 @@ fn dribble(client: &Client, mut bytes: impl Iterator<Item = u8>) -> String {
             Ok(n) => got.extend_from_slice(&block[..n]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 if let Some(byte) = bytes.next() {
-                    let _ = std::io::Write::write_all(&mut stream, &[byte]);
+                    let _ = stream.write_all(&[byte]);
                 }
             }
             Err(error) => panic!("{error}"),
