@@ -206,7 +206,6 @@ pub static KEYS: &[Unsupported] = &[
     ignore("hide-headers"),
     refused("http-snippet", SNIPPET),
     ignore("http2-body-preread-size"),
-    ignore("http2-max-concurrent-streams"),
     ignored("http2-max-field-size", "large-client-header-buffers bounds it, as in nginx since 1.19.7"),
     ignored("http2-max-header-size", "large-client-header-buffers bounds it, as in nginx since 1.19.7"),
     ignore("http2-max-requests"),

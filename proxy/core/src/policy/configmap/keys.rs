@@ -374,6 +374,16 @@ pub static KEYS: &[Row<Settings>] = &[
         ..SETTING
     },
     Row {
+        name: "http2-max-concurrent-streams",
+        group: Group::Connections,
+        summary: "Requests of an HTTP/2 connection at once.",
+        details: "Others are refused with `REFUSED_STREAM`. A change holds for new connections.",
+        good: "128",
+        bad: "0",
+        field: field!(Positive => edge.h2_streams),
+        ..SETTING
+    },
+    Row {
         name: "keep-alive",
         group: Group::Connections,
         summary: "How long a connection may be idle, before its first request and between requests.",

@@ -56,7 +56,8 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
     let gauge = Gauge::new(shared.clock);
     let metered = Metered::new(socket, ahead, gauge.clone(), shared.clock, shared.timeouts().write);
     let timeouts = shared.timeouts();
-    let ended = match handshake(metered, timeouts.head_bounds, timeouts.head).await {
+    let streams = shared.engine.current().settings.edge.h2_streams.get();
+    let ended = match handshake(metered, &options(timeouts.head_bounds, streams), timeouts.head).await {
         Ok(connection) => {
             let link = Arc::new(Link { info, tls, socket: Arc::new(digest), worker });
             let mut session = Session {
@@ -64,6 +65,7 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
                 gauge,
                 link,
                 streams: JoinSet::new(),
+                most: streams as usize,
                 accepted: 0,
                 malformed: 0,
                 stage: Stage::Open,
@@ -83,12 +85,12 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
 /// Sends our settings and waits for the client's preface.
 async fn handshake(
     metered: Metered,
-    head: HeadBounds,
+    options: &server::Builder,
     most: Duration,
 ) -> Result<Connection<Metered, Bytes>, Ended> {
     let deadline = Deadline::new();
     deadline.set(most);
-    let mut handshake = pin!(options(head).handshake(metered));
+    let mut handshake = pin!(options.handshake(metered));
     poll_fn(|cx| match handshake.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done.map_err(|error| Ended::of_error(&error))),
         Poll::Pending if deadline.passed(cx) => Poll::Ready(Err(Ended::Preface)),
@@ -98,10 +100,10 @@ async fn handshake(
 }
 
 /// What a client may do. From pingora's, which bound what the library leaves open, and tighter.
-fn options(head: HeadBounds) -> server::Builder {
+fn options(head: HeadBounds, streams: u32) -> server::Builder {
     let mut options = default_h2_options();
     options
-        .max_concurrent_streams(MOST_STREAMS)
+        .max_concurrent_streams(streams)
         .max_header_list_size(u32::try_from(head.max_bytes()).unwrap_or(u32::MAX))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -118,6 +120,7 @@ struct Session {
     gauge: Arc<Gauge>,
     link: Arc<Link>,
     streams: JoinSet<()>,
+    most: usize, // streams at once; more are refused by the library
     accepted: usize,
     malformed: usize,
     stage: Stage,
@@ -206,11 +209,11 @@ impl Session {
             self.leave();
         }
         // What was under way when the client was told to leave.
-        if self.accepted >= most.saturating_add(MOST_STREAMS as usize) {
+        if self.accepted >= most.saturating_add(self.most) {
             return Err(Ended::Goodbye);
         }
         // Streams that were reset are none to the library, but theirs may still be busy here.
-        if self.streams.len() >= MOST_BUSY {
+        if self.streams.len() >= self.most.saturating_mul(2) {
             respond.send_reset(Reason::REFUSED_STREAM);
             return Ok(());
         }
@@ -255,10 +258,6 @@ impl Session {
     }
 }
 
-/// Streams of a connection at once; more are refused by the library.
-const MOST_STREAMS: u32 = 100;
-/// Requests of a connection that are busy at once, with those whose streams were reset.
-const MOST_BUSY: usize = 2 * MOST_STREAMS as usize;
 /// Requests of a connection that have no reading.
 const MOST_MALFORMED: usize = 32;
 /// Bytes of a request body that a client may send before we have passed them on.
@@ -268,7 +267,7 @@ const CONNECTION_WINDOW: u32 = 512 * 1024;
 /// Bytes of a response that wait for the client's window or socket, for each stream.
 const SEND_BUFFER: usize = 32 * 1024;
 /// Streams that we have reset and whose late frames are still put up with.
-const RESETS_REMEMBERED: usize = MOST_STREAMS as usize;
+const RESETS_REMEMBERED: usize = 100;
 /// Streams that are reset before we have seen them.
 const RESETS_BEFORE_ACCEPT: usize = 50;
 /// Streams that the client makes the library reset: "MadeYouReset".

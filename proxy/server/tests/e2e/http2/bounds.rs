@@ -24,7 +24,7 @@ fn clients_are_told_what_they_may_have() {
         pair.map(|pair| u32::from_be_bytes(pair[2..].try_into().unwrap()))
     };
     // Streams, the window of each, the size of a head; nothing of extended CONNECT; frames as RFC 9113 has them.
-    let named = [(3, Some(100)), (4, Some(128 << 10)), (6, Some(32 << 10)), (8, None)];
+    let named = [(3, Some(128)), (4, Some(128 << 10)), (6, Some(32 << 10)), (8, None)];
     assert_eq!(named.map(|(id, _)| said(id)), named.map(|(_, value)| value));
     assert!(said(5).is_none_or(|size| size == 16 << 10));
     assert!(said(1).is_none_or(|size| size <= 4 << 10), "what is remembered of heads");
@@ -40,19 +40,28 @@ fn streams_beyond_the_bound_are_refused() {
             peer.skip(u64::MAX);
         }
     });
-    let weir = Weir::start_with(&ingress("web", "", origin.address, &[]), &H2C);
-    let mut client = RawH2::connect(weir.http, &[]);
-    for n in 0..100 {
-        client.send(&frame(HEADERS, END_HEADERS, 2 * n + 1, &post("/")));
+    let manifests = ingress("web", "", origin.address, &[]);
+    for most in [128, 10] {
+        let most_is = most.to_string();
+        let keys = [("http2-max-concurrent-streams", most_is.as_str())];
+        let weir = Weir::start_with(
+            &(manifests.clone() + &settings(if most == 128 { &[] } else { &keys })),
+            &[&H2C[..], &WITH_SETTINGS].concat(),
+        );
+        begun.store(0, Ordering::SeqCst);
+        let mut client = RawH2::connect(weir.http, &[]);
+        for n in 0..most {
+            client.send(&frame(HEADERS, END_HEADERS, 2 * n + 1, &post("/")));
+        }
+        weir.until("all are served", || begun.load(Ordering::SeqCst) == most as usize);
+        client.send(&frame(HEADERS, END_HEADERS, 2 * most + 1, &post("/")));
+        let refused = client.next_of(RST_STREAM).unwrap();
+        assert_eq!((refused.stream, refused.payload), (2 * most + 1, REFUSED_STREAM.to_be_bytes().to_vec()));
+        // One ends, and another may begin.
+        client.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
+        client.send(&frame(HEADERS, END_HEADERS, 2 * most + 3, &post("/")));
+        weir.until("the next is served", || begun.load(Ordering::SeqCst) == most as usize + 1);
     }
-    weir.until("all are served", || begun.load(Ordering::SeqCst) == 100);
-    client.send(&frame(HEADERS, END_HEADERS, 201, &post("/")));
-    let refused = client.next_of(RST_STREAM).unwrap();
-    assert_eq!((refused.stream, refused.payload), (201, REFUSED_STREAM.to_be_bytes().to_vec()));
-    // One ends, and another may begin.
-    client.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
-    client.send(&frame(HEADERS, END_HEADERS, 203, &post("/")));
-    weir.until("the next is served", || begun.load(Ordering::SeqCst) == 101);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Requests over HTTP/2 are requests like any other.
 
-use crate::support::h2::{H2, ask, request};
+use crate::support::h2::*;
 use crate::support::*;
 use ::h2::Reason;
 use std::io::{Read, Write};
@@ -81,6 +81,26 @@ fn without_the_flag_the_preface_is_refused_and_http_1_is_served_with_it() {
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
+    }
+}
+
+#[test]
+fn a_balancer_in_front_names_the_client_of_all_streams() {
+    let origin = Origin::start(|request| Reaction::ok(request.header("x-forwarded-for").unwrap_or("none")));
+    let keys = settings(&[("use-proxy-protocol", "true"), ("proxy-real-ip-cidr", "127.0.0.1/32")]);
+    let manifests =
+        ingress("web", "", origin.address, &[("limit-rpm", "1"), ("limit-burst-multiplier", "1")]);
+    let weir = Weir::start_with(&(manifests + &keys), &[&H2C[..], &WITH_SETTINGS].concat());
+    let mut client = RawH2::silent(weir.http);
+    client.send(b"PROXY TCP4 192.0.2.9 198.51.100.1 4711 8080\r\n");
+    client.send(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat());
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get_fields("a", "/")));
+    assert_eq!(client.next_of(DATA).unwrap().payload, b"192.0.2.9");
+    // Its limits are that client's: of two more one passes.
+    for (id, status) in [(3, "200"), (5, "429")] {
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, id, &get_fields("a", "/")));
+        let data = client.next_of(DATA).unwrap();
+        assert_eq!((data.stream, data.payload == b"192.0.2.9"), (id, status == "200"));
     }
 }
 

@@ -204,6 +204,8 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
+/// What a client begins with.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const PRIORITY: u8 = 2;
@@ -275,7 +277,7 @@ impl RawH2 {
             .iter()
             .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
             .collect();
-        raw.send(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &settings)].concat());
+        raw.send(&[PREFACE, &frame(SETTINGS, 0, 0, &settings)].concat());
         raw
     }
 

@@ -11,6 +11,7 @@ import sys
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 import h2.settings
 
 MOST = 5000
@@ -35,6 +36,7 @@ class Client:
         self.connection = h2.connection.H2Connection(config)
         self.connection.initiate_connection()
         self.verdict = None
+        self.received = b""
         self.flush()
         # Frames of our own making must not fall between those that the library makes.
         while not any(isinstance(event, h2.events.SettingsAcknowledged) for event in self.events()):
@@ -46,6 +48,7 @@ class Client:
 
     def raw(self, data):
         if self.verdict is None:
+            self.socket.settimeout(20)
             try:
                 self.socket.sendall(data)
             except (OSError, ssl.SSLError):
@@ -64,11 +67,25 @@ class Client:
         if not data:
             self.verdict = self.verdict or "closed"
             return []
-        events = self.connection.receive_data(data)
-        for event in events:
-            if isinstance(event, h2.events.ConnectionTerminated) and event.error_code != 0:
-                self.verdict = f"goaway {int(event.error_code)}"
-        return events
+        self.look_for_goaway(data)
+        try:
+            return self.connection.receive_data(data)
+        except h2.exceptions.ProtocolError:
+            # The library takes offence at frames behind a goodbye, and loses it with them.
+            if self.verdict is None:
+                raise
+            return []
+
+    def look_for_goaway(self, data):
+        self.received += data
+        while len(self.received) >= 9:
+            end = 9 + int.from_bytes(self.received[:3], "big")
+            if len(self.received) < end:
+                return
+            frame, self.received = self.received[:end], self.received[end:]
+            code = int.from_bytes(frame[13:17], "big")
+            if frame[3] == 7 and code != 0:
+                self.verdict = f"goaway {code}"
 
     def wait(self):
         while self.verdict is None:
