@@ -38,6 +38,16 @@ pub(crate) fn admit(snapshot: &Snapshot, limiter: &Limiter, now: Instant, facts:
     let account = Account::open(now, client, Arc::clone(location));
     let plan = location.owner().plan();
     let scope = plan.scope(&path);
+    // An origin may take an encoded slash for a slash, or for a part of a name. Where that makes a difference to what is
+    // asked for, nobody can say which rules hold.
+    let alike = |other: &str| {
+        snapshot.find(&host, other).is_some_and(|found| Arc::ptr_eq(found, location))
+            && std::ptr::eq(plan.scope(other), scope)
+            && plan.allows_path(other) == plan.allows_path(&path)
+    };
+    if canonical::path_with_slashes(facts.path).is_some_and(|other| !other.is_ok_and(|other| alike(&other))) {
+        return unrouted(Reason::BadRequest);
+    }
     let mut check = Check {
         snapshot,
         limiter,
@@ -169,8 +179,7 @@ impl Check<'_> {
     }
 
     fn paths(&mut self) -> Result<(), Stop> {
-        let Some(paths) = &self.plan.gates.paths else { return Ok(()) };
-        if paths.longest_by_segment(self.path.as_bytes()).is_some() {
+        if self.plan.allows_path(self.path) {
             return Ok(());
         }
         self.say_no(Reason::Path, rule::PATHS, self.location.policy.limits.mode.paths)

@@ -66,6 +66,27 @@ pub fn path(raw: &[u8]) -> Result<Cow<'_, str>, PathError> {
     String::from_utf8(resolved).map(Cow::Owned).map_err(|_| PathError::Character)
 }
 
+/// The other reading of a path as sent that holds encoded slashes: in canonical form, with slashes in their place, as
+/// origins have it that decode a path before they take it apart. `None` for a path with one reading.
+///
+/// # Errors
+///
+/// See [`PathError`].
+pub fn path_with_slashes(raw: &[u8]) -> Option<Result<String, PathError>> {
+    let is_slash = |three: &[u8]| matches!(three, [b'%', b'2', b'f' | b'F']);
+    if !raw.contains(&b'%') || !raw.windows(3).any(is_slash) {
+        return None;
+    }
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let [byte, tail @ ..] = rest {
+        let slash = rest.get(..3).is_some_and(is_slash);
+        decoded.push(if slash { b'/' } else { *byte });
+        rest = if slash { rest.get(3..).unwrap_or_default() } else { tail };
+    }
+    Some(path(&decoded).map(Cow::into_owned))
+}
+
 /// Whether [`path`] would return these very bytes.
 pub fn is_canonical_path(raw: &[u8]) -> bool {
     if raw.first() != Some(&b'/') {
@@ -136,9 +157,12 @@ fn ipv6(raw: &[u8]) -> Result<String, HostError> {
     Ok(format!("[{address}]"))
 }
 
-/// A colon and a port number; RFC 3986 lets the number be missing.
+/// A colon and a port number of at most five digits; RFC 3986 lets the number be missing.
 fn check_port(port: &[u8]) -> Result<(), HostError> {
     let [b':', digits @ ..] = port else { return Err(HostError::Port) };
+    if digits.len() > PORT_MAX {
+        return Err(HostError::Port);
+    }
     let mut number = 0_u32;
     for digit in digits {
         if !digit.is_ascii_digit() {
@@ -338,6 +362,8 @@ const HOST_MAX: usize = 253;
 
 /// Longest label (RFC 1035 section 2.3.4).
 const LABEL_MAX: usize = 63;
+/// Digits of a port.
+const PORT_MAX: usize = 5;
 
 #[cfg(test)]
 mod tests;

@@ -176,3 +176,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn encoded_slashes_have_another_reading() {
+    let other = |raw: &str| path_with_slashes(raw.as_bytes());
+    assert_eq!(other("/a/b"), None);
+    assert_eq!(other("/a%2e%2"), None);
+    assert_eq!(other("/a%2Fb%2f"), Some(Ok("/a/b/".to_owned())));
+    assert_eq!(other("/x/%2f/../admin"), Some(Ok("/admin".to_owned())));
+    assert_eq!(other("/%252f%2f"), Some(Ok("/%252f/".to_owned())));
+    assert_eq!(other("/x%2f.."), Some(Ok("/".to_owned())));
+    assert_eq!(other("/%2f..%2f.."), Some(Err(PathError::AboveRoot)));
+}

@@ -41,6 +41,12 @@ impl Plan {
         self.overrides.longest_by_segment(path.as_bytes()).unwrap_or(&self.object)
     }
 
+    /// Whether `allow-paths` lets a canonical path pass.
+    pub(crate) fn allows_path(&self, path: &str) -> bool {
+        let paths = self.gates.paths.as_ref();
+        paths.is_none_or(|paths| paths.longest_by_segment(path.as_bytes()).is_some())
+    }
+
     /// The plan of an object whose own cannot be made. Its locations are broken, so nobody gets as far as these numbers.
     pub(super) fn closed(settings: &Settings) -> Self {
         Self {

@@ -184,3 +184,27 @@ fn paths_are_canonical_before_they_are_routed() {
     assert_eq!(taker(&engine, "SHOP.example.:80", "//public//x"), "web /public");
     assert_eq!(taker(&engine, "shop.example", "/public/..%2fadmin"), "BadRequest");
 }
+
+/// An origin that takes an encoded slash for a slash must not find itself behind another rule than the one that held.
+#[test]
+fn an_encoded_slash_that_leads_elsewhere_is_refused() {
+    let list = [("/", PathKind::Prefix), ("/admin", PathKind::Prefix), ("/exact/x", PathKind::Exact)];
+    let engine = engine(declare([paths("web", 1, &list)]));
+    for path in [
+        "/admin%2fx",
+        "/admin%2F",
+        "/%2fadmin",
+        "/exact%2fx",
+        "/x/%2f/../admin",
+        "/x/y%2fz/../../admin",
+        "/%61dmin%2Fx",
+        "/x%2fy/../../admin",
+    ] {
+        assert_eq!(taker(&engine, "shop.example", path), "BadRequest", "{path}");
+    }
+    for (path, location) in
+        [("/projects/a%2fb", "web /"), ("/admin/a%2Fb", "web /admin"), ("/admin/%2f%2F", "web /admin")]
+    {
+        assert_eq!(taker(&engine, "shop.example", path), location, "{path}");
+    }
+}
