@@ -93,11 +93,7 @@ fn is_cut(name: &HeaderName, plan: &Plan, adds_id: bool) -> bool {
     match kind_of(name.as_str().as_bytes()) {
         Some(FieldKind::HopByHop | FieldKind::Forwarded) => true,
         Some(FieldKind::RequestId) => adds_id,
-        Some(FieldKind::Underscore) => {
-            // Those that an origin could take for the framing of the body never pass.
-            let twin = name.as_str().replace('_', "-");
-            plan.underscores == Underscores::Drop || FRAMING.contains(&twin.as_str())
-        }
+        Some(FieldKind::Underscore) => plan.underscores == Underscores::Drop,
         None => false,
     }
 }

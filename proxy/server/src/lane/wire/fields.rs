@@ -9,7 +9,9 @@ pub enum FieldKind {
     HopByHop,
     /// Says who the client is or what it asked for, which we say ourselves: `Forwarded`, `X-Forwarded-For`,
     /// `-Host`, `-Port`, `-Proto`, `-Scheme`, `X-Real-IP`, `X-Scheme`, `X-Original-Forwarded-For` and `-Host`; and
-    /// what TLS has shown: `ssl-client-verify`, `-cert`, `-subject-dn` and `-issuer-dn`, with `_` for `-` too.
+    /// what TLS has shown: `ssl-client-verify`, `-cert`, `-subject-dn` and `-issuer-dn`. So does a name with `_` in
+    /// which CGI and its kin would read one of these, one of the other kinds, or the framing of the body: whoever lets
+    /// names with `_` pass lets no client say those.
     Forwarded,
     /// `X-Request-ID`: kept, replaced or added, as policy says.
     RequestId,
@@ -43,25 +45,28 @@ pub fn kind_of(name: &[u8]) -> Option<FieldKind> {
         if name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"proxy-")) {
             Some(FieldKind::HopByHop)
         } else if memchr::memchr(b'_', name).is_some() {
-            Some(FieldKind::Underscore)
+            Some(if stands_for_another(name) { FieldKind::Forwarded } else { FieldKind::Underscore })
         } else {
             None
         }
     })
 }
 
-/// Whether an origin takes a field for what TLS has shown of the client. Whoever passes names with `_` passes these
-/// neither: CGI and its kin cannot tell them from those with `-`, and here that would be another identity.
+/// Whether a field is one of those that say what TLS has shown of the client.
 fn is_client_tls(name: &[u8]) -> bool {
-    let like = |known: &&str| {
-        name.len() == known.len()
-            && name
-                .iter()
-                .zip(known.bytes())
-                .all(|(byte, known)| byte.eq_ignore_ascii_case(&known) || (*byte == b'_' && known == b'-'))
-    };
     // Nearly no other field begins so.
-    name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ssl")) && CLIENT_HEADERS.iter().any(like)
+    name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ssl"))
+        && CLIENT_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Whether a name with `_` is that of a field that has a kind, or that frames a body, if `-` is put for it.
+fn stands_for_another(name: &[u8]) -> bool {
+    let mut twin = [0; LONGEST_KNOWN];
+    let Some(twin) = twin.get_mut(..name.len()) else { return false };
+    for (to, byte) in twin.iter_mut().zip(name) {
+        *to = if *byte == b'_' { b'-' } else { *byte };
+    }
+    FRAMING.iter().any(|framing| twin.eq_ignore_ascii_case(framing)) || kind_of(twin).is_some()
 }
 
 /// The values of the fields called `name` (in any case of letters) in a head, in their order and without
@@ -197,3 +202,8 @@ pub(super) fn decimal(digits: &[u8], max: usize) -> Option<u64> {
 pub(super) fn is_token_byte(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
+
+/// Bytes of the longest name that has a kind, and some more: a `proxy-` may have any name.
+const LONGEST_KNOWN: usize = 64;
+/// Fields that frame a body and have a name with `-`.
+const FRAMING: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];

@@ -268,7 +268,17 @@ fn marks_what_policy_may_cut() {
         ("X-Original-Forwarded-For", Forwarded),
         ("X-Original-Forwarded-Host", Forwarded),
         ("X-Request-ID", RequestId),
-        ("X_Forwarded_For", Underscore),
+        ("X_Forwarded_For", Forwarded),
+        ("x-forwarded_PROTO", Forwarded),
+        ("X_Real-IP", Forwarded),
+        ("X_Request_ID", Forwarded),
+        ("Content_Length", Forwarded),
+        ("transfer_encoding", Forwarded),
+        ("Keep_Alive", Forwarded),
+        ("Proxy_X", Forwarded),
+        ("ssl_client-VERIFY", Forwarded),
+        ("X_Client", Underscore),
+        ("Content_Lengths", Underscore),
         ("_", Underscore),
     ] {
         let line = format!("{name}: close\r\n");
