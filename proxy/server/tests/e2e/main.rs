@@ -18,6 +18,7 @@ mod edge;
 mod endings;
 mod forwarded;
 mod forwarding;
+mod grammar;
 mod handshakes;
 mod heads;
 mod http2;
