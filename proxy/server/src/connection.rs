@@ -35,8 +35,23 @@ pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
     let h2c = worker.shared.h2c && conn.socket.plain().is_some();
     let mut preface = if h2c { Preface::Possible } else { Preface::Past };
     while wait_for_request(&mut conn, &worker.shared).await.is_ok() {
+        conn.info.requests = conn.info.requests.saturating_add(1);
+        let begun = match preface {
+            Preface::Past => begin(&conn, &worker.shared),
+            Preface::Possible => None,
+        };
         // Boxed, so that an idle connection pays for its socket and not for the largest request.
-        match Box::pin(serve_one(conn, preface, &worker)).await {
+        let served = match begun {
+            None => Box::pin(serve_one(conn, preface, &worker)).await,
+            Some((head, exchange)) if is_soon_refused(&head, &exchange, &conn, &worker.shared) => {
+                match refuse_soon(&mut conn, exchange, head.head, &worker.shared).await {
+                    Ok(()) => continue,
+                    Err(_) => None,
+                }
+            }
+            Some((head, exchange)) => Box::pin(express(conn, head, exchange, &worker)).await,
+        };
+        match served {
             Some(back) => conn = back,
             None => return,
         }
@@ -45,15 +60,29 @@ pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
     conn.socket.close();
 }
 
+/// Admits a request whose whole head has come, and is one for the express lane: the common case, for which nothing is
+/// awaited.
+fn begin(conn: &Conn, shared: &Arc<Shared>) -> Option<(RequestHead, Box<Exchange>)> {
+    match shared.lanes {
+        Lanes::Auto => match read_request(conn.data()) {
+            RequestReading::Complete(head) => Some((head, admit(conn, &head, shared))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// One request, of which the first bytes are there. Returns the connection if it stays.
 async fn serve_one(mut conn: Conn, preface: Preface, worker: &Arc<Worker>) -> Option<Conn> {
-    conn.info.requests = conn.info.requests.saturating_add(1);
     match read_head(&mut conn, preface, &worker.shared).await {
         Ok(Next::Http2) => {
             h2::serve(conn, worker.clone()).await;
             None
         }
-        Ok(Next::Express(head)) => express(conn, &head, worker).await,
+        Ok(Next::Express(head)) => {
+            let exchange = admit(&conn, &head, &worker.shared);
+            express(conn, head, exchange, worker).await
+        }
         Ok(Next::General { received, len }) => general(conn, received, len, worker).await,
         Err(unread) => {
             end_unread(conn, unread, &worker.shared).await;
@@ -211,31 +240,38 @@ fn skip_empty_lines(conn: &mut Conn) {
     }
 }
 
-/// A request for the express lane.
-async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<Conn> {
-    let shared = &worker.shared;
-    let mut exchange = {
-        let data = conn.data();
-        let facts = Facts {
-            peer: conn.info.peer.ip(),
-            port: conn.info.local.port(),
-            scheme: conn.info.scheme,
-            tls: conn.socket.client_tls().map(Arc::as_ref),
-            method: head.method.name(),
-            host: head.host.of(data),
-            path: head.path.of(data),
-            query: head.query.of(data),
-            content_length: Some(head.content_length as u64).filter(|length| *length > 0),
-            head_bytes: head.head,
-            headers: &WireHeaders { data, head },
-        };
-        Exchange::admit(shared, &facts, Lane::Express, Protocol::Http11)
+/// Admits a request for the express lane.
+fn admit(conn: &Conn, head: &RequestHead, shared: &Arc<Shared>) -> Box<Exchange> {
+    let data = conn.data();
+    let facts = Facts {
+        peer: conn.info.peer.ip(),
+        port: conn.info.local.port(),
+        scheme: conn.info.scheme,
+        tls: conn.socket.client_tls().map(Arc::as_ref),
+        method: head.method.name(),
+        host: head.host.of(data),
+        path: head.path.of(data),
+        query: head.query.of(data),
+        content_length: Some(head.content_length as u64).filter(|length| *length > 0),
+        head_bytes: head.head,
+        headers: &WireHeaders { data, head },
     };
+    let mut exchange = Exchange::admit(shared, &facts, Lane::Express, Protocol::Http11);
     exchange.came_by(&conn.info);
+    exchange
+}
+
+/// A request for the express lane, admitted or refused.
+async fn express(
+    mut conn: Conn,
+    head: RequestHead,
+    mut exchange: Box<Exchange>,
+    worker: &Worker,
+) -> Option<Conn> {
+    let shared = &worker.shared;
     if exchange.refusal().is_some() {
-        let close = head.persistence == Persistence::Close || shared.is_last(&conn.info);
-        let then = if close { Then::Close } else { Then::Keep };
         exchange.outcome.bytes_in = head.head as u64;
+        let then = then_after(&head, &conn, shared);
         return refuse(conn, exchange, head.head, head.content_length, then, shared).await;
     }
     if exchange.route().is_some_and(|(_, policy)| !express::serves(&policy.origin, conn.info.scheme)) {
@@ -243,7 +279,7 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
         let received = conn.take_input();
         return whole_to_pingora(conn, received, head.total(), exchange, worker).await;
     }
-    match express::serve(&mut conn, head, exchange, shared).await {
+    match express::serve(&mut conn, &head, exchange, shared).await {
         After::Next => Some(conn),
         After::Close if head.persistence == Persistence::Close && conn.data().is_empty() => {
             conn.socket.close();
@@ -263,6 +299,18 @@ async fn express(mut conn: Conn, head: &RequestHead, worker: &Worker) -> Option<
             to_pingora(conn, received, exchange, worker).await
         }
     }
+}
+
+fn then_after(head: &RequestHead, conn: &Conn, shared: &Shared) -> Then {
+    match head.persistence {
+        Persistence::KeepAlive if !shared.is_last(&conn.info) => Then::Keep,
+        _ => Then::Close,
+    }
+}
+
+/// Whether all that there is to do is to answer.
+fn is_soon_refused(head: &RequestHead, exchange: &Exchange, conn: &Conn, shared: &Shared) -> bool {
+    exchange.refusal().is_some() && head.content_length == 0 && then_after(head, conn, shared) == Then::Keep
 }
 
 /// A request for pingora's lane. It is judged and admitted here: what is refused never gets there.
@@ -389,6 +437,23 @@ fn then(head: &Head<'_, '_>, info: &ConnInfo, shared: &Shared) -> Then {
         Version::Http10 => Then::KeepHttp10,
         Version::Http11 => Then::Keep,
     }
+}
+
+/// Answers a refused request that is nothing but a head of `head` bytes, on a connection that stays.
+async fn refuse_soon(
+    conn: &mut Conn,
+    mut exchange: Box<Exchange>,
+    head: usize,
+    shared: &Shared,
+) -> Result<(), Stop> {
+    exchange.outcome.bytes_in = head as u64;
+    let mut text = buffers::take_text();
+    exchange.write_refusal(Then::Keep, &mut text);
+    let sent = conn.write_all(&text, shared.timeouts().write).await;
+    buffers::give_text(text);
+    exchange.answered(sent);
+    conn.consume(head);
+    sent
 }
 
 /// Answers a refused request: its head is the first `head` bytes of the input, and `body` more bytes follow.
