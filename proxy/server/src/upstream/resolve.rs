@@ -18,7 +18,7 @@ pub async fn run(engine: Arc<Engine>) {
             return;
         }
     };
-    let mut due: HashMap<String, Last> = HashMap::new();
+    let mut schedule = Schedule::default();
     let mut ticks = tokio::time::interval(LOOK);
     loop {
         ticks.tick().await;
@@ -29,29 +29,46 @@ pub async fn run(engine: Arc<Engine>) {
         let now = now();
         for backend in &external {
             let Some((host, port)) = backend.external() else { continue };
-            // A backend without addresses is a new one, unless its name could not be resolved just now.
-            let is_new = |last: &Last| last.found && backend.addresses().is_empty();
-            if due.get(host).is_some_and(|last| last.due > now && !is_new(last)) {
-                continue;
-            }
-            if looking.len() < MOST_AT_ONCE {
+            if schedule.is_due(host, backend.addresses().is_empty(), now) && looking.len() < MOST_AT_ONCE {
                 looking.spawn(look_up(resolver.clone(), Arc::clone(backend), host.to_owned(), port));
             }
         }
-        due.retain(|host, _| {
-            external.iter().any(|backend| backend.external().is_some_and(|(h, _)| h == host))
-        });
+        schedule
+            .keep(|host| external.iter().any(|backend| backend.external().is_some_and(|(h, _)| h == host)));
         while let Some(Ok((host, found))) = looking.join_next().await {
-            let fresh_for = found.unwrap_or(AFTER_FAILURE);
-            due.insert(host, Last { due: now + fresh_for, found: found.is_some() });
+            schedule.note(host, found, now);
         }
     }
 }
+
+/// When which name is looked up again.
+#[derive(Default)]
+struct Schedule(HashMap<String, Last>);
 
 /// What came of looking a name up.
 struct Last {
     due: Instant,
     found: bool,
+}
+
+impl Schedule {
+    /// Whether a backend's name is to be looked up now.
+    fn is_due(&self, host: &str, has_no_addresses: bool, now: Instant) -> bool {
+        // A backend without addresses is a new one, unless its name could not be resolved just now.
+        self.0.get(host).is_none_or(|last| last.due <= now || (last.found && has_no_addresses))
+    }
+
+    /// A name was looked up `at` that time. `good_for` is what is left of its records' time to live; `None` if it could
+    /// not be resolved.
+    fn note(&mut self, host: String, good_for: Option<Duration>, at: Instant) {
+        let wait = good_for.map_or(AFTER_FAILURE, |left| left.clamp(SHORTEST, LONGEST));
+        self.0.insert(host, Last { due: at + wait, found: good_for.is_some() });
+    }
+
+    /// Forgets the names of which `is_used` says no.
+    fn keep(&mut self, is_used: impl Fn(&str) -> bool) {
+        self.0.retain(|host, _| is_used(host));
+    }
 }
 
 /// Looks one name up, and says for how long the answer is good. What was known stays in force when there is none.
@@ -63,7 +80,7 @@ async fn look_up(
 ) -> (String, Option<Duration>) {
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         backend.set_addresses(&[SocketAddr::new(address, port)]);
-        return (host, Some(LONGEST));
+        return (host, Some(Duration::MAX));
     }
     // The final dot keeps search domains out: an external name is complete (RFC 1123 name in the Service).
     let name = format!("{}.", host.trim_end_matches('.'));
@@ -74,7 +91,7 @@ async fn look_up(
             addresses.sort_unstable();
             addresses.truncate(MOST_ADDRESSES);
             backend.set_addresses(&addresses);
-            Some(found.valid_until().saturating_duration_since(now()).clamp(SHORTEST, LONGEST))
+            Some(found.valid_until().saturating_duration_since(now()))
         }
         Ok(Err(error)) => {
             tracing::warn!(name = %host, %error, "an external name cannot be resolved");
@@ -104,3 +121,65 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// Most look-ups at once, and most addresses of one name.
 const MOST_AT_ONCE: usize = 64;
 const MOST_ADDRESSES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// After how many seconds a name is due whose backend has addresses.
+    fn wait(good_for: Option<Duration>) -> f64 {
+        let (mut schedule, start) = (Schedule::default(), now());
+        schedule.note("a.test".to_owned(), good_for, start);
+        let due = |millis| schedule.is_due("a.test", false, start + Duration::from_millis(millis));
+        let first = (0..1_000_000).step_by(100).find(|millis| due(*millis)).unwrap();
+        assert!(due(first + 1_000_000), "and stays due");
+        first as f64 / 1000.0
+    }
+
+    #[test]
+    fn a_name_is_looked_up_again_when_its_time_to_live_is_over() {
+        assert_eq!(wait(Some(seconds(30))), 30.0);
+        assert_eq!(wait(Some(Duration::from_millis(1_500))), 1.5);
+    }
+
+    #[test]
+    fn a_time_to_live_has_bounds() {
+        assert_eq!(wait(Some(Duration::ZERO)), 1.0);
+        assert_eq!(wait(Some(seconds(86_400))), 300.0);
+        assert_eq!(wait(Some(Duration::MAX)), 300.0);
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_resolved_is_tried_again_soon() {
+        assert_eq!(wait(None), 2.0);
+        // Not at once, although its backend has no address yet.
+        let (mut schedule, start) = (Schedule::default(), now());
+        schedule.note("a.test".to_owned(), None, start);
+        assert!(!schedule.is_due("a.test", true, start + seconds(1)));
+        assert!(schedule.is_due("a.test", true, start + seconds(2)));
+    }
+
+    #[test]
+    fn a_new_backend_does_not_wait_for_the_time_to_live_of_its_name() {
+        let (mut schedule, start) = (Schedule::default(), now());
+        assert!(schedule.is_due("a.test", true, start));
+        schedule.note("a.test".to_owned(), Some(seconds(300)), start);
+        assert!(!schedule.is_due("a.test", false, start + seconds(1)));
+        assert!(schedule.is_due("a.test", true, start + seconds(1)), "another port of the same name");
+    }
+
+    #[test]
+    fn names_that_nobody_uses_are_forgotten() {
+        let (mut schedule, start) = (Schedule::default(), now());
+        for n in 0..1000 {
+            schedule.note(format!("{n}.test"), Some(seconds(300)), start);
+        }
+        schedule.keep(|host| host == "7.test");
+        assert_eq!(schedule.0.len(), 1);
+        assert!(schedule.is_due("8.test", false, start));
+    }
+}
