@@ -138,3 +138,33 @@ fn annotations_say_who_is_let_in_and_what_becomes_of_others() {
         }
     }
 }
+
+/// The list of what was revoked is a Secret as well: a new one holds from the next handshake on, and a broken one changes
+/// nothing.
+#[test]
+fn a_changed_list_of_revoked_certificates_holds_from_the_next_handshake_on() {
+    if !installed(&["curl"]) {
+        return;
+    }
+    let ca = Ca::new("ca");
+    let curl = Curl::new(&[("anna", &ca.client("anna", 1)), ("carl", &ca.client("carl", 2))]);
+    let origin = Origin::echo();
+    let manifests =
+        host("asks", &origin, &[("secret", "default/ca")]) + &tls_secret("cert", &ca.server(&["asks.test"]));
+    let list = |text: String| secret("ca", &[("ca.crt", ca.pem()), ("ca.crl", text)]);
+    let weir = Weir::start_in(
+        &[("manifests.yaml", &manifests), ("ca.yaml", &list(ca.revoke_pem(7)))],
+        &["--https", "127.0.0.1:0"],
+    );
+    let statuses = || ["anna", "carl"].map(|who| curl.ask(&weir, "asks.test", who).0);
+    assert_eq!(statuses(), [200, 200]);
+    weir.apply_file("ca.yaml", &list(ca.revoke_pem(2)));
+    assert_eq!(statuses(), [200, 400]);
+    weir.apply_file("ca.yaml", &list("-----BEGIN X509 CRL-----\nbm8=\n-----END X509 CRL-----\n".to_owned()));
+    assert_eq!(statuses(), [200, 400], "the last good one is in force");
+    assert!(
+        weir.findings().iter().any(|finding| finding["code"] == "last-good-secret"),
+        "{:?}",
+        weir.findings()
+    );
+}

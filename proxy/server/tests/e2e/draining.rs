@@ -91,6 +91,23 @@ fn a_second_signal_ends_a_drain_at_once() {
     }
 }
 
+/// Whoever sits at a terminal need not wait for those who are told not to send anybody here any more.
+#[test]
+fn an_interrupt_drains_without_the_delay() {
+    let (origin, gate) = slow_origin();
+    let flags = ["--shutdown-delay", "1h", "--shutdown-timeout", "1h"];
+    let weir = Weir::start_with(&ingress("slow", "slow.test", origin.address, &[]), &flags);
+    let mut slow = Client::connect(weir.http);
+    slow.send("GET /slow HTTP/1.1\r\nHost: slow.test\r\n\r\n");
+    gate.wait_for(1);
+    weir.signal_with(Signal::INT);
+    accepting_has_ended(weir.http);
+    gate.open(1);
+    let reply = slow.read("GET");
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+    assert!(weir.ended().success());
+}
+
 /// wrk knows nothing of drains: it asks without pause over connections that it keeps, and makes new ones.
 #[test]
 fn wrk_sees_no_error_but_refused_connections_when_weir_ends() {

@@ -2,10 +2,13 @@
 
 use crate::support::pki::Ca;
 use crate::support::tls::trusting;
-use crate::support::{Client, Origin, WITH_SETTINGS, Weir, ingress, installed, ip, settings, until};
+use crate::support::{
+    Client, Origin, PATIENCE, WITH_SETTINGS, Weir, ingress, installed, ip, settings, until,
+};
 use crate::tls::{failures, s_client, tls_secret};
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 /// An Ingress for a host, with the certificate of a Secret of the same name as the Ingress.
 fn host(name: &str, host: &str, origin: SocketAddr, annotations: &[(&str, &str)]) -> String {
@@ -138,4 +141,23 @@ fn handshakes_have_a_budget_by_their_keys_and_no_line_each() {
         // Those without TLS have no handshakes.
         assert_eq!(Client::connect(weir.http).get("a.test", "/").status, 200);
     }
+}
+
+#[test]
+fn a_handshake_has_the_time_of_its_key_and_a_change_holds_at_once() {
+    let origin = Origin::echo();
+    let manifests = ingress("web", "a.test", origin.address, &[]);
+    let weir = start(&manifests, &[("client-handshake-timeout", "3600")], &[]);
+    let with = |seconds: &str| manifests.clone() + &settings(&[("client-handshake-timeout", seconds)]);
+    let mut patient = TcpStream::connect(weir.https()).unwrap();
+    weir.apply(&with("1"));
+    let mut silent = TcpStream::connect(weir.https()).unwrap();
+    let began = Instant::now();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    until("it is counted", || failures(&weir, "deadline") == 1.0);
+    // The other has the time that it was given.
+    patient.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert_eq!(patient.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
