@@ -135,8 +135,9 @@ pub struct Intake {
 impl Intake {
     /// With the least speed that is asked for, if one is.
     pub fn new(asked: Option<NonZeroU64>, shared: &Shared) -> Self {
-        let grace = shared.timeouts().body;
-        let pace = asked.map_or(Pace { rate: LEAST, grace }, Pace::asked);
+        let timeouts = shared.timeouts();
+        let own = Pace { rate: timeouts.body_rate.into(), grace: timeouts.body };
+        let pace = asked.map_or(own, Pace::asked);
         Self { pace, began: None, bytes: 0 }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::deadline;
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use weir_core::Engine;
 use weir_core::policy::{Edge, HeadBounds};
@@ -15,6 +16,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two reads of a request body.
     pub body: Duration,
+    /// Least bytes per second of a body that is held or dropped.
+    pub body_rate: NonZeroU32,
     /// Between two writes to a client that does not read.
     pub write: Duration,
     /// A TLS handshake, from the first byte of the connection to its end.
@@ -65,6 +68,7 @@ impl Timeouts {
             idle: given.idle.unwrap_or(edge.idle_timeout),
             head: given.head.unwrap_or(edge.head_timeout),
             body: given.body.unwrap_or(edge.body_timeout),
+            body_rate: edge.body_rate,
             write: given.write.unwrap_or(edge.send_timeout),
             handshake: given.handshake.unwrap_or(edge.handshake_timeout),
             requests: edge.requests_per_connection.get(),

@@ -238,7 +238,8 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         heritage: Heritage::Weir,
         on_invalid: OnInvalid::DefaultOrRefuse,
         summary: "Least bytes of body per second, averaged since the body began.",
-        details: "A slower client is cut off with 408.",
+        details: "A slower client is cut off with 408. Without it, or with `0`, a body that is forwarded as it comes may be as slow \
+                  as it likes; one that is held until it is whole, or received to be dropped, must come with 512 bytes a second.",
         good: "1k",
         bad: "slow",
         field: field!(MinRate => body.min_rate),

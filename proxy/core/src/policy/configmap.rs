@@ -14,6 +14,7 @@ use super::value::{Invalid, Note};
 use super::{Policy, Profile, Settings, TrustMode, report};
 use crate::finding::{Finding, ObjectRef, Severity};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// Reads the ConfigMap `object`. What it does not say is as in the profile.
 ///
@@ -151,6 +152,10 @@ impl<'a> Reader<'a> {
         self.trust();
         let settings = &mut self.settings;
         settings.defaults.origin.next.non_idempotent |= settings.retry_non_idempotent;
+        // `0` asks nothing of bodies that are forwarded as they come. Those that are held for their clients keep a bound.
+        if let Some(rate) = settings.defaults.body.min_rate {
+            settings.edge.body_rate = rate.try_into().unwrap_or(NonZeroU32::MAX);
+        }
         settings.defaults.refuse_all = (!self.closed.is_empty()).then(|| self.closed.join("; "));
         self.findings.sort();
         (self.settings, self.findings)

@@ -15,6 +15,9 @@ pub struct Edge {
     /// Most time between two reads of a request body (`client-body-timeout`).
     #[serde(serialize_with = "period::serialize")]
     pub body_timeout: Duration,
+    /// Least bytes per second of a body that is held until it is whole, or is received to be dropped, where no object asks
+    /// for a least speed of its own (`body-min-rate`). Nobody but its client decides when it ends.
+    pub body_rate: NonZeroU32,
     /// Most time between two writes to a client that does not read (`client-send-timeout`).
     #[serde(serialize_with = "period::serialize")]
     pub send_timeout: Duration,
@@ -55,6 +58,7 @@ impl Edge {
         let weir = Self {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
+            body_rate: count(512),
             send_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(10),

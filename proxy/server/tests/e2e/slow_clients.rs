@@ -12,10 +12,22 @@ fn start(lane: Lane, origin: &Origin, flags: &[&str]) -> Weir {
 
 /// Sends `bytes` one at a time, each when nothing has come back for a moment. Returns what came back.
 fn dribble(client: &Client, mut bytes: impl Iterator<Item = u8>) -> String {
+    dribble_until(client, &mut bytes, |_, _| false)
+}
+
+/// As [`dribble`], until the connection ends or `done` says so of what came back and of how many bytes are left.
+fn dribble_until(
+    client: &Client,
+    bytes: &mut impl Iterator<Item = u8>,
+    done: impl Fn(&str, usize) -> bool,
+) -> String {
     let mut stream = client.stream();
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let (mut got, mut block, began) = (Vec::new(), [0; 4096], Instant::now());
     while began.elapsed() < PATIENCE {
+        if done(&String::from_utf8_lossy(&got), bytes.size_hint().0) {
+            return String::from_utf8_lossy(&got).into_owned();
+        }
         match stream.read(&mut block) {
             Ok(0) => return String::from_utf8_lossy(&got).into_owned(),
             Ok(n) => got.extend_from_slice(&block[..n]),
@@ -116,6 +128,30 @@ fn a_body_that_dribbles_is_too_slow_however_small_the_pauses() {
             Some(2.0),
             "{lane:?}"
         );
+    }
+}
+
+/// As [`a_body_that_dribbles_is_too_slow_however_small_the_pauses`], where the ConfigMap is content with less.
+#[test]
+fn how_slow_a_body_may_be_is_for_the_configmap_to_say() {
+    for lane in LANES {
+        let origin = Origin::echo();
+        let manifests = ingress("web", "a.test", origin.address, &[])
+            + &ingress("shut", "shut.test", origin.address, &[("allowlist-source-range", "192.0.2.1")])
+            + &settings(&[("body-min-rate", "2")]);
+        let weir = lane.start(&manifests, &[&WITH_SETTINGS[..], &["--body-timeout", "400ms"]].concat());
+        for (host, first) in [("a.test", "HTTP/1.1 200 "), ("shut.test", "HTTP/1.1 403 ")] {
+            let mut client = Client::connect(weir.http);
+            client.send(format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 40\r\n\r\n"));
+            let began = Instant::now();
+            let mut left = std::iter::repeat_n(b'x', 40);
+            let answer = dribble_until(&client, &mut left, |got, left| left == 0 && got.contains("\r\n\r\n"));
+            assert!(answer.starts_with(first), "{lane:?}, {host}: {answer}");
+            assert!(began.elapsed() > Duration::from_millis(500), "{lane:?}, {host}: {:?}", began.elapsed());
+            // The connection has stayed.
+            client.stream().set_read_timeout(Some(PATIENCE)).unwrap();
+            assert_eq!(client.get("a.test", "/").status, 200, "{lane:?}, {host}");
+        }
     }
 }
 

@@ -112,6 +112,19 @@ fn bounds_of_heads_and_a_keep_alive_of_nothing_are_read() {
 }
 
 #[test]
+fn bodies_that_are_held_have_a_least_speed_whatever_is_said() {
+    let rates = |value: &str| {
+        let (settings, _) = weir(&[("body-min-rate", value)]);
+        (settings.defaults.body.min_rate.map(NonZeroU64::get), settings.edge.body_rate.get())
+    };
+    assert_eq!(rates("2k"), (Some(2048), 2048));
+    assert_eq!(rates("100g"), (Some(100 << 30), u32::MAX));
+    for off in ["", "0", "slow"] {
+        assert_eq!(rates(off), (None, 512), "{off}");
+    }
+}
+
+#[test]
 fn an_annotation_wins_over_the_class_default() {
     let (settings, _) = weir(&[("limit-rps", "7"), ("limit-connections", "3")]);
     let policy = policy(&settings, &[("limit-rps", "9")]);
