@@ -1,6 +1,7 @@
 //! The command line. Exit code 0: as expected. 1: an expectation failed. 2: bad input.
 
 mod check;
+mod run;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ pub(crate) struct CommandLine {
 enum Command {
     /// Read scenarios and name all their mistakes.
     Check(check::Check),
+    /// Run scenarios against a proxy.
+    Run(run::Run),
     /// Print the JSON schema of scenarios.
     Schema,
 }
@@ -25,6 +28,7 @@ impl CommandLine {
     pub(crate) fn run(self) -> ExitCode {
         match self.command {
             Command::Check(check) => check.run(),
+            Command::Run(run) => run.run(),
             Command::Schema => {
                 print!("{}", weir_loadtest::scenario::schema::text());
                 ExitCode::SUCCESS
@@ -34,7 +38,6 @@ impl CommandLine {
 }
 
 /// An expectation failed.
-#[expect(dead_code, reason = "for the commands that measure")]
 pub(crate) const FAILED: u8 = 1;
 /// The input is bad.
 pub(crate) const BAD_INPUT: u8 = 2;

@@ -17,6 +17,10 @@ pub fn text() -> String {
 fn of(shape: &Shape) -> Value {
     match shape {
         Shape::Text(form) => json!({"type": "string", "pattern": form.pattern, "description": form.what}),
+        Shape::Status => json!({"oneOf": [
+            {"type": "integer", "minimum": 100, "maximum": 599},
+            {"enum": super::shape::HUNDREDS},
+        ]}),
         Shape::Word(words) => json!({"enum": words}),
         Shape::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Shape::Number(least, most) => json!({"type": "number", "minimum": least, "maximum": most}),

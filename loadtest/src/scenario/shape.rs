@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 pub enum Shape {
     /// A text of a form.
     Text(&'static Form),
+    /// A status, or the name of a hundred of them.
+    Status,
     /// One of some words.
     Word(&'static [&'static str]),
     /// A whole number from and to.
@@ -67,6 +69,12 @@ impl Shape {
         match (self, value) {
             (Self::Text(form), Value::String(text)) if (form.check)(text) => {}
             (Self::Word(words), Value::String(text)) if words.contains(&text.as_str()) => {}
+            (Self::Status, Value::Number(number)) => {
+                if !number.as_u64().is_some_and(|number| (100..=599).contains(&number)) {
+                    wrong();
+                }
+            }
+            (Self::Status, Value::String(text)) if HUNDREDS.contains(&text.as_str()) => {}
             (Self::Count(least, most), Value::Number(number)) => {
                 if !number.as_u64().is_some_and(|number| (*least..=*most).contains(&number)) {
                     wrong();
@@ -106,6 +114,7 @@ impl Shape {
     pub fn expected(&self) -> String {
         match self {
             Self::Text(form) => form.what.to_owned(),
+            Self::Status => "a status such as 429 or 2xx".to_owned(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
             Self::Number(least, most) => format!("a number from {least} to {most}"),
@@ -162,3 +171,6 @@ fn check_fields<'a>(
 fn join(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
+
+/// Names of hundreds of statuses.
+pub(super) const HUNDREDS: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];

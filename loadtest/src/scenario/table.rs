@@ -260,7 +260,7 @@ static EXPECTATION: Shape = OneOf(&[
         "The share of a status among the planned requests of a class.",
         &[
             f("class", Required, &CLASS_NAME, "The class."),
-            f("status", Required, &Text(&v::STATUS), "A status, or 2xx."),
+            f("status", Required, &Shape::Status, "A status, or 2xx."),
             f("at-least", Optional, &Text(&v::SHARE), "The least share."),
             f("at-most", Optional, &Text(&v::SHARE), "The greatest share."),
         ],

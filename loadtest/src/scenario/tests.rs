@@ -122,9 +122,11 @@ fn example(shape: &shape::Shape, turn: usize, full: bool) -> Value {
     };
     match shape {
         Shape::Text(form) => {
-            let examples = ["a", "5s", "3KiB", "2.5%", "127.0.0.0/8", "/a", "2xx"];
+            let examples = ["a", "5s", "3KiB", "2.5%", "127.0.0.0/8", "/a"];
             json!(examples.into_iter().find(|text| (form.check)(text)).unwrap())
         }
+        Shape::Status if turn.is_multiple_of(2) => json!(429),
+        Shape::Status => json!("2xx"),
         Shape::Word(words) => json!(words[turn % words.len()]),
         Shape::Count(least, _) => json!(least),
         Shape::Number(least, _) => json!(least),

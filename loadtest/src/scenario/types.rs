@@ -2,7 +2,7 @@
 //! `table`, out of which the published schema is made.
 #![allow(missing_docs, reason = "the table documents each field, and the schema repeats it")]
 
-use super::value::{Network, Share, Size, Span};
+use super::value::{Network, Share, Size, Span, StatusOf};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -295,7 +295,7 @@ pub enum Expectation {
         slack: u64,
     },
     #[serde(rename_all = "kebab-case")]
-    Status { class: String, status: String, at_least: Option<Share>, at_most: Option<Share> },
+    Status { class: String, status: StatusOf, at_least: Option<Share>, at_most: Option<Share> },
     #[serde(rename_all = "kebab-case")]
     Latency { class: String, percentile: f64, at_most: Span },
     #[serde(rename_all = "kebab-case")]

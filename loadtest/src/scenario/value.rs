@@ -24,6 +24,35 @@ pub struct Share(pub f64);
 #[serde(try_from = "String")]
 pub struct Network(pub IpNet);
 
+/// A status, or a hundred of them by their first digit.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum StatusOf {
+    /// One.
+    Code(u16),
+    /// All that begin alike, written `2xx`.
+    Hundred(String),
+}
+
+impl StatusOf {
+    /// Whether a status is one of these.
+    pub fn has(&self, status: u16) -> bool {
+        match self {
+            Self::Code(code) => *code == status,
+            Self::Hundred(name) => name.strip_suffix("xx") == Some((status / 100).to_string().as_str()),
+        }
+    }
+}
+
+impl std::fmt::Display for StatusOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "{code}"),
+            Self::Hundred(name) => f.write_str(name),
+        }
+    }
+}
+
 /// A kind of text: how it is described, matched in the schema, and checked.
 #[derive(Debug)]
 pub struct Form {
@@ -91,17 +120,6 @@ pub static PATH: Form = Form {
         text.starts_with('/') && text.len() <= 2000 && text.bytes().all(|byte| byte.is_ascii_graphic())
     },
 };
-/// A status or a hundred of them.
-pub static STATUS: Form = Form {
-    what: "a status such as 429 or 2xx",
-    pattern: "^[1-5]([0-9][0-9]|xx)$",
-    check: |text| {
-        text.len() == 3
-            && matches!(text.as_bytes().first(), Some(b'1'..=b'5'))
-            && (text.ends_with("xx") || text.bytes().all(|byte| byte.is_ascii_digit()))
-    },
-};
-
 fn span(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);

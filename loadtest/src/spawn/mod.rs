@@ -1,5 +1,9 @@
 //! A weir from the tree, with a scenario's manifests.
 
+mod weir;
+
+pub use weir::{SpawnError, Weir, binary};
+
 use crate::scenario::Spawn;
 
 /// The ConfigMap `weir/settings` of a scenario. Where it has none, nothing is limited but what manifests say: all load

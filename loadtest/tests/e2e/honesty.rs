@@ -1,0 +1,112 @@
+//! The harness is run against an origin that lies, and must notice each lie.
+
+use crate::support::{against, failed, steady};
+use std::time::Duration;
+use weir_loadtest::expect::Result;
+use weir_loadtest::origin::Origin;
+use weir_loadtest::report::Report;
+use weir_loadtest::scenario::value::{Share, Span};
+use weir_loadtest::scenario::{Fault, OriginBehaviour};
+
+const EXPECT: &str = "{kind: admitted, class: a, within: 1%}, {kind: errors, class: a}, \
+    {kind: latency, class: a, percentile: 99, at-most: 500ms}, {kind: status, class: a, status: 200, at-least: 99%}";
+
+fn lie(fault: Fault, faulty: f64) -> Report {
+    let behaviour = OriginBehaviour { fault, faulty: Some(Share(faulty)), ..OriginBehaviour::default() };
+    let origin = Origin::start(behaviour).unwrap();
+    against(steady(EXPECT, ""), format!("http://{}", origin.address))
+}
+
+#[test]
+fn an_honest_origin_passes() {
+    let report = lie(Fault::None, 0.0);
+    assert_eq!((failed(&report), report.invalid), (vec![], None));
+    assert_eq!((report.result, report.classes[0].done), (Result::Passed, 80));
+}
+
+#[test]
+fn an_origin_that_drops_requests_is_noticed() {
+    let report = lie(Fault::Drop, 0.1);
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 Timeout")), "{failed:?}");
+    assert!(failed.iter().any(|line| line.contains("wire and oracle part in second 0")), "{failed:?}");
+}
+
+#[test]
+fn an_origin_that_delays_is_noticed_and_nothing_hides_behind_it() {
+    let behaviour =
+        OriginBehaviour { fault: Fault::Delay, faulty: Some(Share(0.05)), ..OriginBehaviour::default() };
+    let origin = Origin::start(behaviour).unwrap();
+    let scenario = steady(EXPECT, "").generator;
+    let mut slow = steady(EXPECT, "");
+    slow.generator = weir_loadtest::scenario::Generator { timeout: Span(Duration::from_secs(5)), ..scenario };
+    // One connection for all: whoever waits behind a slow answer has waited since its planned moment.
+    slow.generator.connections = 1;
+    let report = against(slow, format!("http://{}", origin.address));
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.contains("p99 at most 500ms")), "{failed:?}");
+    // A closed loop would have seen 4 slow answers of 80, and a median of nothing.
+    assert!(report.classes[0].latency.unwrap().p50 > 500.0, "{:?}", report.classes[0].latency);
+    assert_eq!((report.classes[0].done, report.classes[0].failed), (80, 0));
+}
+
+#[test]
+fn an_origin_that_answers_with_wrong_statuses_is_noticed() {
+    let failed = failed(&lie(Fault::Status, 0.1));
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 of status 500")), "{failed:?}");
+    assert!(failed.iter().any(|line| line.contains("status 200") && line.contains("90%")), "{failed:?}");
+}
+
+#[test]
+fn an_origin_that_cuts_answers_short_is_noticed() {
+    let failed = failed(&lie(Fault::EarlyClose, 0.1));
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 EarlyClose")), "{failed:?}");
+}
+
+#[test]
+fn an_origin_that_closes_without_a_word_is_noticed() {
+    // On a connection that was idle a request is sent once more: the rest is the origin's doing.
+    let report = lie(Fault::Refuse, 1.0);
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.contains("80 errors 80 Closed")), "{failed:?}");
+}
+
+#[test]
+fn a_target_that_is_not_there_is_noticed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let report = against(steady(EXPECT, ""), format!("http://{address}"));
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.contains("80 errors 80 Connect")), "{failed:?}");
+}
+
+#[test]
+fn a_limit_that_is_not_kept_is_noticed_with_the_second_in_which_it_broke() {
+    let origin = Origin::start(OriginBehaviour::default()).unwrap();
+    let mut scenario = steady("{kind: admitted, class: a, within: 5%}", "");
+    // The origin admits all; five a second and client are 20 a second, and a window begins with each second.
+    scenario.oracle = weir_loadtest::scenario::Oracle::FixedWindow {
+        limit: 10,
+        window: Span(Duration::from_secs(1)),
+        per: weir_loadtest::scenario::Per::Client,
+    };
+    assert_eq!(failed(&against(scenario.clone(), format!("http://{}", origin.address))), [""; 0]);
+    scenario.oracle = weir_loadtest::scenario::Oracle::FixedWindow {
+        limit: 10,
+        window: Span(Duration::from_secs(2)),
+        per: weir_loadtest::scenario::Per::Client,
+    };
+    let failed = failed(&against(scenario, format!("http://{}", origin.address)));
+    assert!(failed[0].contains("part in second 1: 80 admitted up to its end, 40 predicted"), "{failed:?}");
+}
+
+#[test]
+fn a_generator_that_cannot_keep_its_plan_says_that_the_run_is_invalid() {
+    let origin = Origin::start(OriginBehaviour::default()).unwrap();
+    let mut scenario = steady(EXPECT, "");
+    scenario.generator.lag = Span(Duration::ZERO);
+    let report = against(scenario, format!("http://{}", origin.address));
+    assert_eq!((failed(&report), report.result), (vec![], Result::Failed));
+    assert!(report.invalid.unwrap().contains("late at the 99th percentile"));
+}

@@ -1,0 +1,9 @@
+//! The harness against origins that lie, and against the real weir. Everything is on loopback and on free ports.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod command;
+mod honesty;
+mod scenarios;
+mod schema;
+mod support;
