@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use weir_loadtest::drive::Progress;
 use weir_loadtest::expect;
-use weir_loadtest::report::{Report, summary};
+use weir_loadtest::report::{Report, junit, page, summary};
 use weir_loadtest::run::{Aim, Reach, run};
 use weir_loadtest::scenario::{self, Scenario};
 use weir_loadtest::spawn::binary;
@@ -44,6 +44,12 @@ pub(crate) struct Run {
     /// Write the report as JSON, a list of one entry a scenario.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the verdicts as JUnit XML.
+    #[arg(long)]
+    junit: Option<PathBuf>,
+    /// Write one page of HTML with charts, which needs nothing else.
+    #[arg(long)]
+    html: Option<PathBuf>,
 }
 
 impl Run {
@@ -102,6 +108,12 @@ impl Run {
         if let Some(path) = &self.json {
             let all: Vec<_> = reports.iter().map(Report::json).collect();
             std::fs::write(path, format!("[\n{}]\n", all.join(",\n")))?;
+        }
+        if let Some(path) = &self.junit {
+            std::fs::write(path, junit(reports))?;
+        }
+        if let Some(path) = &self.html {
+            std::fs::write(path, page(reports))?;
         }
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! The plan on the wire. The loop is open: what the target does moves no planned moment.
 
 mod connect;
+mod hostile;
 mod http1;
+mod http2;
 pub(crate) mod parse;
 pub(crate) mod poller;
 mod stream;
@@ -94,6 +96,8 @@ pub fn drive(
             let name = format!("generator-{engine:?}").to_lowercase();
             std::thread::Builder::new().name(name).spawn(move || match engine {
                 Engine::Http1 => http1::run(&job),
+                Engine::Http2 => http2::run(&job),
+                Engine::Hostile => hostile::run(&job),
             })
         })
         .collect::<Result<_, _>>()?;
@@ -104,7 +108,7 @@ pub fn drive(
 }
 
 /// What a thread of the generator does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) part: Vec<Planned>,
@@ -117,24 +121,29 @@ pub(crate) struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Engine {
     Http1,
+    Http2,
+    Hostile,
 }
 
 /// The plan by thread. A client stays with one.
 fn parts(scenario: &Scenario, plan: &Plan) -> Vec<(Engine, Vec<Planned>)> {
     let threads = scenario.generator.threads.max(1);
     let mut http1 = vec![Vec::new(); threads as usize];
+    let (mut http2, mut hostile) = (Vec::new(), Vec::new());
     for planned in &plan.requests {
         let Some(class) = scenario.classes.get(usize::from(planned.class)) else { continue };
         let of = match (class.behaviour, class.request.protocol) {
             (Behaviour::Request, Protocol::Http1) => {
                 http1.get_mut((u64::from(planned.client) % threads) as usize)
             }
-            _ => None,
+            (Behaviour::Request, Protocol::Http2) => Some(&mut http2),
+            _ => Some(&mut hostile),
         };
         if let Some(part) = of {
             part.push(*planned);
         }
     }
     let parts = http1.into_iter().map(|part| (Engine::Http1, part));
+    let parts = parts.chain([(Engine::Http2, http2), (Engine::Hostile, hostile)]);
     parts.filter(|(_, part)| !part.is_empty()).collect()
 }

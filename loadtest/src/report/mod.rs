@@ -1,7 +1,12 @@
 //! What a run found, for people and for machines.
 
+mod chart;
+mod junit;
+mod page;
 mod summary;
 
+pub use junit::junit;
+pub use page::page;
 pub use summary::summary;
 
 use crate::expect::{self, Evidence, Verdict, at};

@@ -4,6 +4,7 @@
 
 mod command;
 mod honesty;
+mod page;
 mod scenarios;
 mod schema;
 mod support;
