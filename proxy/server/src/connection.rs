@@ -65,7 +65,12 @@ pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
 fn begin(conn: &Conn, shared: &Arc<Shared>) -> Option<(RequestHead, Box<Exchange>)> {
     match shared.lanes {
         Lanes::Auto => match read_request(conn.data()) {
-            RequestReading::Complete(head) => Some((head, admit(conn, &head, shared))),
+            RequestReading::Complete(head) => {
+                let bounds = shared.timeouts().head_bounds;
+                // What is too large is answered where heads are read.
+                bounds::check(conn.data(), head.head, head.fields, bounds).ok()?;
+                Some((head, admit(conn, &head, shared)))
+            }
             _ => None,
         },
         _ => None,
