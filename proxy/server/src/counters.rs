@@ -7,7 +7,7 @@ use crate::abort::{Abort, Cause, Stage, Unserved};
 use crate::access_log::Lane;
 use crate::arrivals::Shed;
 use crate::lane::grammar::Malformed;
-use crate::lane::h2::Ended;
+use crate::lane::h2::{Ended, Rejected};
 use crate::lane::wire::Why;
 use crate::respond::GatewayError;
 use crate::tls::Failure;
@@ -32,6 +32,7 @@ pub struct Counters {
     malformed: [AtomicU64; Malformed::ALL.len()],
     gateway_errors: [AtomicU64; GatewayError::ALL.len()],
     h2_ended: [AtomicU64; Ended::ALL.len()],
+    h2_rejected: [AtomicU64; Rejected::ALL.len()],
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
     access_log_withheld: AtomicU64,
@@ -54,6 +55,7 @@ impl Counters {
             malformed: zeros(),
             gateway_errors: zeros(),
             h2_ended: zeros(),
+            h2_rejected: zeros(),
             access_log_written: AtomicU64::new(0),
             access_log_dropped: AtomicU64::new(0),
             access_log_withheld: AtomicU64::new(0),
@@ -127,6 +129,13 @@ impl Counters {
         at(&self.h2_ended, ended.number());
     }
 
+    /// So many streams of HTTP/2 were ended for a fault of their client.
+    pub fn h2_rejected(&self, why: Rejected, count: u64) {
+        if let Some(counter) = self.h2_rejected.get(why as usize) {
+            counter.fetch_add(count, Relaxed);
+        }
+    }
+
     /// So many access log lines were written.
     pub(crate) fn access_log_written(&self, lines: u64) {
         add(&self.access_log_written, lines);
@@ -167,6 +176,7 @@ impl Counters {
             malformed: pairs(&Malformed::ALL, &self.malformed),
             gateway_errors: pairs(&GatewayError::ALL, &self.gateway_errors),
             h2_ended: pairs(&Ended::ALL, &self.h2_ended),
+            h2_rejected: pairs(&Rejected::ALL, &self.h2_rejected),
             access_log_written: load(&self.access_log_written),
             access_log_dropped: load(&self.access_log_dropped),
             access_log_withheld: load(&self.access_log_withheld),
@@ -207,6 +217,8 @@ pub struct Reading {
     pub gateway_errors: Vec<(GatewayError, u64)>,
     /// Connections of HTTP/2, by how they ended.
     pub h2_ended: Vec<(Ended, u64)>,
+    /// Streams of HTTP/2 that were ended for a fault of their client.
+    pub h2_rejected: Vec<(Rejected, u64)>,
     /// Access log lines written.
     pub access_log_written: u64,
     /// Access log lines lost.
@@ -258,6 +270,7 @@ mod tests {
         OriginTlsFailure::ALL.iter().for_each(|failure| counters.origin_tls_failed(*failure));
         Failure::ALL.iter().for_each(|failure| counters.handshake(Some(*failure)));
         Ended::ALL.iter().for_each(|ended| counters.h2_ended(*ended));
+        Rejected::ALL.iter().for_each(|why| counters.h2_rejected(*why, 1));
         aborts().for_each(|abort| counters.client_abort(abort));
         let once = counters.read();
         assert!(once.origin_tls_failures.iter().all(|(_, count)| *count == 1));
@@ -269,6 +282,7 @@ mod tests {
         assert!(once.malformed.iter().all(|(_, count)| *count == 1));
         assert!(once.gateway_errors.iter().all(|(_, count)| *count == 1));
         assert!(once.h2_ended.iter().all(|(_, count)| *count == 1));
+        assert!(once.h2_rejected.iter().all(|(_, count)| *count == 1));
 
         counters.connection_shed(Shed::ProxyHeaderEnd);
         counters.declined(Why::Trailer);

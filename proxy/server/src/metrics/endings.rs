@@ -3,7 +3,7 @@
 use crate::abort::{ACCEPT, HANDSHAKE, PROXY_PROTOCOL, Stage};
 use crate::arrivals::Shed;
 use crate::lane::grammar::Malformed;
-use crate::lane::h2::Ended;
+use crate::lane::h2::{Ended, Rejected};
 use crate::respond::GatewayError;
 use crate::tls::Failure;
 use weir_core::account::{End, UpstreamResult};
@@ -67,6 +67,14 @@ pub(super) static ENDINGS: &[Ending] = &[
         within: None,
         reasons: || Ended::ALL.iter().map(|ended| ended.as_str()).collect(),
         log: "no line: its streams have theirs",
+    },
+    Ending {
+        stage: "HTTP/2",
+        what: "a stream that the library ends",
+        family: ("weir_h2_streams_rejected_total", "reason"),
+        within: None,
+        reasons: || Rejected::ALL.iter().map(|why| why.as_str()).collect(),
+        log: "no line where it has no head",
     },
     abort(Stage::Idle, "idle", || causes(Stage::Idle)),
     abort(Stage::Head, "head", || causes(Stage::Head)),

@@ -378,6 +378,18 @@ pub static FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "weir_h2_streams_rejected_total",
+        kind: Kind::Counter,
+        labels: &["reason"],
+        help: "Streams of HTTP/2 that never became a request or stopped being one: too many at once (refused), or not \
+               as RFC 9113 has them.",
+        collect: |view, samples| {
+            for (why, count) in &view.process.h2_rejected {
+                samples.push(&[why.as_str()], number(*count));
+            }
+        },
+    },
+    Family {
         name: "weir_access_log_lines_total",
         kind: Kind::Counter,
         labels: &["result"],

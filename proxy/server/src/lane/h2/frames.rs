@@ -49,6 +49,8 @@ pub struct Frame {
     pub flags: u8,
     /// Bytes in it, padding not counted for `DATA`.
     pub length: u32,
+    /// The error code of `RST_STREAM`; 0 for all others.
+    pub code: u32,
 }
 
 impl Frame {
@@ -62,7 +64,7 @@ impl Frame {
 #[derive(Clone, Debug)]
 pub struct Frames {
     skip: u32, // bytes that are of no interest: the preface, then contents
-    header: [u8; HEADER],
+    header: [u8; MOST_HELD],
     held: usize,
     block: Block,
 }
@@ -81,7 +83,7 @@ enum Block {
 impl Frames {
     /// A direction that begins with a frame.
     pub fn new() -> Self {
-        Self { skip: 0, header: [0; HEADER], held: 0, block: Block::Outside }
+        Self { skip: 0, header: [0; MOST_HELD], held: 0, block: Block::Outside }
     }
 
     /// A direction that begins with the client's preface.
@@ -120,17 +122,22 @@ impl Frames {
         self.block != Block::Outside
     }
 
-    /// The frame, once what is held of it says all: for padded data that is one byte more than its header.
+    /// The frame, once what is held of it says all: for padded data that is one byte more than its header, for a reset
+    /// all of it.
     fn complete(&mut self) -> Option<Frame> {
-        let [a, b, c, kind, flags, _, _, _, _, pad] = self.header;
+        let [a, b, c, kind, flags, _, _, _, _, inside @ ..] = self.header;
         let length = u32::from_be_bytes([0, a, b, c]);
         let kind = Kind::of(kind);
         let padded = kind == Kind::Data && flags & PADDED != 0 && length > 0;
-        if self.held < HEADER - usize::from(!padded) {
+        let inside_held = match kind {
+            Kind::Reset => CODE.min(length),
+            _ => u32::from(padded),
+        };
+        if self.held < HEADER + inside_held as usize {
             return None;
         }
         self.held = 0;
-        self.skip = length - u32::from(padded);
+        self.skip = length - inside_held;
         if matches!(kind, Kind::Headers | Kind::Continuation) {
             self.block = match flags & END_HEADERS {
                 0 => Block::Open,
@@ -138,8 +145,10 @@ impl Frames {
                 _ => Block::Outside,
             };
         }
+        let [pad, ..] = inside;
         let content = if padded { self.skip.saturating_sub(u32::from(pad)) } else { length };
-        Some(Frame { kind, flags, length: content })
+        let code = if inside_held == CODE { u32::from_be_bytes(inside) } else { 0 };
+        Some(Frame { kind, flags, length: content, code })
     }
 }
 
@@ -151,8 +160,12 @@ impl Default for Frames {
 
 /// What a client begins with (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of a frame header, and the length of its padding.
-const HEADER: usize = 10;
+/// Bytes of a frame header.
+const HEADER: usize = 9;
+/// Bytes of an error code.
+const CODE: u32 = 4;
+/// Bytes that are held until they say all.
+const MOST_HELD: usize = HEADER + CODE as usize;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;

@@ -2,6 +2,7 @@
 //! left.
 
 use super::meter::{Flood, Meter};
+use super::rejected::Rejected;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::linger;
@@ -34,6 +35,11 @@ impl Gauge {
     /// What the client has sent too much of. From then on nothing more is read.
     pub(super) fn flood(&self) -> Option<Flood> {
         self.0.lock().flood
+    }
+
+    /// How many streams were ended for which fault of the client, since it was asked last.
+    pub(super) fn take_rejected(&self) -> impl Iterator<Item = (Rejected, u32)> + use<> {
+        self.0.lock().meter.take_rejected()
     }
 
     /// Whether the client has stopped taking what is sent.

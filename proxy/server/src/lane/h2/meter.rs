@@ -6,6 +6,7 @@
 //! for (`PRIORITY`, `CONTINUATION`) earn tokens with it, so that no honest peer ever runs out.
 
 use super::frames::{Frame, Frames, Kind};
+use super::rejected::Rejected;
 use std::time::Duration;
 use weir_limits::Instant;
 
@@ -96,6 +97,7 @@ pub struct Allowance {
 pub struct Meter {
     incoming: Frames,
     outgoing: Frames,
+    rejected: [u32; Rejected::ALL.len()],
     budgets: [Budget; Flood::ALL.len()],
 }
 
@@ -105,6 +107,7 @@ impl Meter {
         Self {
             incoming: Frames::after_preface(),
             outgoing: Frames::new(),
+            rejected: Default::default(),
             budgets: Flood::ALL.map(|flood| Budget::full(flood.allowance(), now)),
         }
     }
@@ -139,9 +142,20 @@ impl Meter {
                     self.earn(Flood::Ping, 2);
                     self.earn(Flood::Reset, 1);
                 }
+                Kind::Reset => {
+                    let place =
+                        Rejected::of_code(frame.code).and_then(|why| self.rejected.get_mut(why as usize));
+                    place.into_iter().for_each(|count| *count = count.saturating_add(1));
+                }
                 _ => {}
             }
         }
+    }
+
+    /// How many streams were ended for which fault of the peer, since it was asked last.
+    pub fn take_rejected(&mut self) -> impl Iterator<Item = (Rejected, u32)> + use<> {
+        let counts = std::mem::take(&mut self.rejected);
+        Rejected::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0)
     }
 
     /// We took up a stream of the peer.

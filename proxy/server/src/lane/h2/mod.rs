@@ -18,10 +18,12 @@ pub mod frames;
 mod head;
 mod io;
 pub mod meter;
+mod rejected;
 mod request;
 mod stream;
 
 pub use ended::Ended;
+pub use rejected::Rejected;
 
 use crate::conn::Conn;
 use crate::deadline::Deadline;
@@ -160,6 +162,7 @@ impl Session {
             self.leave();
         }
         let polled = self.connection.poll_accept(cx);
+        self.count_rejected();
         if let Some(flood) = self.gauge.flood() {
             return Poll::Ready(Err(Ended::Flood(flood)));
         }
@@ -254,7 +257,14 @@ impl Session {
             })
             .await;
         }
+        self.count_rejected();
         ended
+    }
+
+    fn count_rejected(&self) {
+        for (why, count) in self.gauge.take_rejected() {
+            self.link.worker.shared.counters.h2_rejected(why, count.into());
+        }
     }
 }
 

@@ -57,6 +57,8 @@ fn streams_beyond_the_bound_are_refused() {
         client.send(&frame(HEADERS, END_HEADERS, 2 * most + 1, &post("/")));
         let refused = client.next_of(RST_STREAM).unwrap();
         assert_eq!((refused.stream, refused.payload), (2 * most + 1, REFUSED_STREAM.to_be_bytes().to_vec()));
+        let counted = || weir.metric(r#"weir_h2_streams_rejected_total{reason="refused"}"#);
+        weir.until("it is counted", || counted() == Some(1.0));
         // One ends, and another may begin.
         client.send(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
         client.send(&frame(HEADERS, END_HEADERS, 2 * most + 3, &post("/")));

@@ -223,6 +223,9 @@ fn malformed_requests_of_pythons_h2_reach_no_origin() {
         assert_eq!(verdict, format!("{name}: {expected}"));
     }
     assert_eq!(origin.seen().len(), 0);
+    let resets = cases.iter().filter(|(_, verdict)| *verdict == "reset 1").count();
+    let counted = || weir.metric(r#"weir_h2_streams_rejected_total{reason="malformed"}"#).unwrap();
+    weir.until("they are counted", || counted() >= resets as f64);
     // The library cuts it off before anybody can judge it.
     assert_eq!(abuse(&weir, &["fragment in a path"]), ["fragment in a path: status 200"]);
     assert_eq!(origin.seen()[0].target, "/a");

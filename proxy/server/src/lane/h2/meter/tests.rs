@@ -171,7 +171,12 @@ fn naive(bytes: &[u8]) -> Vec<Frame> {
             9 => Kind::Continuation,
             _ => Kind::Other,
         };
-        frames.push(Frame { kind, flags, length: content });
+        let mut code = 0;
+        if kind == Kind::Reset && length >= 4 {
+            let Some(bytes) = after.first_chunk() else { break };
+            code = u32::from_be_bytes(*bytes);
+        }
+        frames.push(Frame { kind, flags, length: content, code });
         rest = after.get(length as usize..).unwrap_or_default();
     }
     frames
