@@ -291,7 +291,7 @@ static EXPECTATION: Shape = OneOf(&[
                 "how",
                 Required,
                 &Word(&["closed", "refused", "answered", "endured"]),
-                "By the target without an answer; with a status of 4xx, 503 or a GOAWAY; with another answer; or not until the client gave up.",
+                "By the target without an answer; with a status of 4xx or 503; with another answer; or not until the client gave up.",
             ),
             f("at-least", Required, &Text(&v::SHARE), "The least share."),
         ],

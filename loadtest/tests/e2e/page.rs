@@ -68,7 +68,7 @@ fn chromium() -> Option<PathBuf> {
     let found =
         names.iter().find_map(|name| folders.iter().map(|f| f.join(name)).find(|path| path.is_file()));
     if found.is_none() {
-        assert!(std::env::var_os("WEIR_TEST_BROWSER").is_none(), "Chromium is required and not installed");
+        assert!(std::env::var_os("WEIR_TEST_PEERS").is_none(), "Chromium is required and not installed");
         eprintln!("SKIPPED: Chromium is not installed, so nobody has looked at the page");
     }
     found
