@@ -123,6 +123,11 @@ fn run_tables(stand: &Stand, wrong: &mut Wrong, odd_origin: bool) {
         for (shape, outcome) in *shapes {
             for cut in [Cut::Nowhere, Cut::BehindLines] {
                 n += 1;
+                // Whoever says that it was the last request and then sends more may lose the answer (RFC 9112 section
+                // 9.6): what comes after the close resets the connection. In one piece all of it comes before.
+                if matches!((outcome, cut), (Outcome::Closed(_), Cut::BehindLines)) {
+                    continue;
+                }
                 let message = [render(shape, n), tracer(n)].concat();
                 let talk = stand.send(&message, cut);
                 wrong.note(talk.check(n, *outcome, odd_origin), || {
