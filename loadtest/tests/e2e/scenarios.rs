@@ -109,6 +109,11 @@ fn clients_are_told_apart_by_the_proxy_protocol() {
     ship("proxy-header.yaml");
 }
 
+#[test]
+fn messages_that_are_too_long_or_too_slow_are_ended() {
+    ship("hostile-messages.yaml");
+}
+
 /// Each scenario that ships is run by a test of this file.
 #[test]
 fn every_scenario_that_ships_is_run() {
