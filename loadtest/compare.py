@@ -192,9 +192,9 @@ def settle_cpus(parser, settings):
 
 
 def settle_idle_connections(parser, settings):
-    """HAProxy wants two files for each connection that it may hold."""
+    """HAProxy wants two files for each connection that it may hold; the others one for each that there is."""
     def needed(n):
-        return 2 * (n + SPARE_FILES) + SPARE_FILES
+        return (2 if "haproxy" in settings.peers else 1) * (n + SPARE_FILES) + SPARE_FILES
     limit = raise_file_limit(needed(settings.idle_connections))
     if limit < needed(settings.idle_connections):
         settings.idle_connections = min(settings.idle_connections, IDLE_CONNECTIONS_FEW)
