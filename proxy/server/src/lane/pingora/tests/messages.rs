@@ -1,6 +1,8 @@
 use super::rig::*;
 use crate::lane::pingora::flight::{Dialect, Underscores};
 use http::HeaderValue;
+use std::sync::Arc;
+use tokio::sync::Notify;
 use weir_core::account::{End, UpstreamResult};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -105,20 +107,27 @@ async fn pipelined_requests_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn a_request_that_comes_while_another_is_served_waits_its_turn() {
-    let origin = origin_with(|mut client| async move {
-        for body in ["1", "2"] {
+    let (asked, sent) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (heard, come) = (asked.clone(), sent.clone());
+    let origin = origin_with(move |mut client| {
+        let (heard, come) = (heard.clone(), come.clone());
+        async move {
             client.read_request().await;
-            // The second request is on its way to the proxy while the first one waits here.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            client.send(&format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{body}")).await;
+            heard.notify_one();
+            // The second request has been sent while the first one waits here.
+            come.notified().await;
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1").await;
+            client.read_request().await;
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2").await;
         }
     })
     .await;
     let rig = Rig::to(origin).await;
     let mut client = rig.client().await;
     client.send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    asked.notified().await;
     client.send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    sent.notify_one();
     assert!(client.read_response().await.ends_with("\r\n\r\n1"));
     assert!(client.read_response().await.ends_with("\r\n\r\n2"));
 }
