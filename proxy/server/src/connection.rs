@@ -63,18 +63,13 @@ pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {
 /// Admits a request whose whole head has come, and is one for the express lane: the common case, for which nothing is
 /// awaited.
 fn begin(conn: &Conn, shared: &Arc<Shared>) -> Option<(RequestHead, Box<Exchange>)> {
-    match shared.lanes {
-        Lanes::Auto => match read_request(conn.data()) {
-            RequestReading::Complete(head) => {
-                let bounds = shared.timeouts().head_bounds;
-                // What is too large is answered where heads are read.
-                bounds::check(conn.data(), head.head, head.fields, bounds).ok()?;
-                Some((head, admit(conn, &head, shared)))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
+    let (Lanes::Auto, RequestReading::Complete(head)) = (shared.lanes, read_request(conn.data())) else {
+        return None;
+    };
+    // What is too large is answered where heads are read.
+    bounds::check(conn.data(), head.head, head.fields, shared.timeouts().head_bounds).ok()?;
+    let exchange = admit(conn, &head, shared);
+    Some((head, exchange))
 }
 
 /// One request, of which the first bytes are there. Returns the connection if it stays.
@@ -452,30 +447,21 @@ async fn refuse_soon(
     shared: &Shared,
 ) -> Result<(), Stop> {
     exchange.outcome.bytes_in = head as u64;
-    let mut text = buffers::take_text();
-    exchange.write_refusal(Then::Keep, &mut text);
-    let sent = conn.write_all(&text, shared.timeouts().write).await;
-    buffers::give_text(text);
-    exchange.answered(sent);
+    tell_refusal(conn, exchange, Then::Keep, shared).await?;
     conn.consume(head);
-    sent
+    Ok(())
 }
 
 /// Answers a refused request: its head is the first `head` bytes of the input, and `body` more bytes follow.
 async fn refuse(
     mut conn: Conn,
-    mut exchange: Box<Exchange>,
+    exchange: Box<Exchange>,
     head: usize,
     body: usize,
     then: Then,
     shared: &Shared,
 ) -> Option<Conn> {
-    let mut text = buffers::take_text();
-    exchange.write_refusal(then, &mut text);
-    let sent = conn.write_all(&text, shared.timeouts().write).await;
-    buffers::give_text(text);
-    exchange.answered(sent);
-    sent.ok()?;
+    tell_refusal(&mut conn, exchange, then, shared).await.ok()?;
     conn.consume(head);
     if then == Then::Close {
         linger::close(conn.socket);
@@ -488,6 +474,21 @@ async fn refuse(
             None
         }
     }
+}
+
+/// Sends a refusal, and closes its account.
+async fn tell_refusal(
+    conn: &mut Conn,
+    mut exchange: Box<Exchange>,
+    then: Then,
+    shared: &Shared,
+) -> Result<(), Stop> {
+    let mut text = buffers::take_text();
+    exchange.write_refusal(then, &mut text);
+    let sent = conn.write_all(&text, shared.timeouts().write).await;
+    buffers::give_text(text);
+    exchange.answered(sent);
+    sent
 }
 
 /// Reads and drops `left` bytes.
