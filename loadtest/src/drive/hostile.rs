@@ -2,7 +2,7 @@
 //! the generator's connections.
 
 use super::http2::{Io, dial, head};
-use super::{DriveError, Job, parse::Reader, poller::thread_cpu, tls};
+use super::{DriveError, Job, parse::Reader, poller::thread_cpu, timetable, tls};
 use crate::message::Template;
 use crate::plan::{Client, Planned, client};
 use crate::record::{Failure, Outcome, Tally};
@@ -30,7 +30,8 @@ pub(super) fn run(job: &Job) -> Result<Tally, DriveError> {
         places: Semaphore::new(job.scenario.generator.connections as usize),
         job: job.clone(),
     });
-    LocalSet::new().block_on(&runtime, engine.clone().begin_all());
+    LocalSet::new()
+        .block_on(&runtime, timetable::keep(job, &engine.tally, |planned| engine.clone().one(planned)));
     let mut tally = engine.tally.borrow().clone();
     tally.cpu = thread_cpu();
     Ok(tally)
@@ -45,22 +46,6 @@ struct Engine {
 }
 
 impl Engine {
-    async fn begin_all(self: Rc<Self>) {
-        let mut tasks = Vec::new();
-        for planned in &self.job.part {
-            let left = self.job.clock.until(planned.at);
-            if !left.is_zero() {
-                tokio::time::sleep(left).await;
-            }
-            self.tally.borrow_mut().sent(planned, self.job.clock.now());
-            tasks.push(tokio::task::spawn_local(self.clone().one(*planned)));
-        }
-        for task in tasks {
-            // A task that panics has counted nothing, and the run is invalid for it.
-            let _ = task.await;
-        }
-    }
-
     async fn one(self: Rc<Self>, planned: Planned) {
         if self.places.available_permits() == 0 {
             self.tally.borrow_mut().waited += 1;

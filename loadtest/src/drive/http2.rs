@@ -1,6 +1,6 @@
 //! HTTP/2: one connection for each lane of clients, with as many streams at once as the target allows.
 
-use super::{DriveError, Job, Target, connect, poller::thread_cpu, tls};
+use super::{DriveError, Job, Target, connect, poller::thread_cpu, timetable, tls};
 use crate::plan::{Client, Planned, client};
 use crate::record::{Failure, Outcome, Tally};
 use crate::scenario::{Body, Class, Identity, Transport};
@@ -29,7 +29,9 @@ pub(super) fn run(job: &Job) -> Result<Tally, DriveError> {
         job: job.clone(),
     });
     let tasks = LocalSet::new();
-    runtime.block_on(tasks.run_until(engine.clone().send_all()));
+    runtime.block_on(
+        tasks.run_until(timetable::keep(job, &engine.tally, |planned| engine.clone().request(planned))),
+    );
     let mut tally = engine.tally.borrow().clone();
     tally.cpu = thread_cpu();
     Ok(tally)
@@ -56,26 +58,6 @@ struct Lane {
 }
 
 impl Engine {
-    async fn send_all(self: Rc<Self>) {
-        let mut tasks = Vec::new();
-        for planned in &self.job.part {
-            let left = self.job.clock.until(planned.at);
-            // A timer of a millisecond would make a lag of one: what is due within it goes now and then.
-            if !left.is_zero() {
-                tokio::time::sleep(left).await;
-            }
-            self.tally.borrow_mut().sent(planned, self.job.clock.now());
-            tasks.push(tokio::task::spawn_local(self.clone().request(*planned)));
-            if tasks.len() >= SWEEP {
-                tasks.retain(|task| !task.is_finished());
-            }
-        }
-        for task in tasks {
-            // A task that panics has counted nothing, and the run is invalid for it.
-            let _ = task.await;
-        }
-    }
-
     async fn request(self: Rc<Self>, planned: Planned) {
         let timeout = self.job.scenario.generator.timeout.0;
         let outcome = match tokio::time::timeout(timeout, self.answer(&planned)).await {
@@ -234,5 +216,3 @@ pub(super) async fn dial(
 }
 
 const CONNECT: Duration = Duration::from_secs(10);
-/// Tasks after which those that are done are forgotten.
-const SWEEP: usize = 4096;

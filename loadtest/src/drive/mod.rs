@@ -8,6 +8,7 @@ pub(crate) mod parse;
 pub(crate) mod poller;
 mod stream;
 mod targets;
+mod timetable;
 mod tls;
 
 pub use targets::{Target, Targets};
