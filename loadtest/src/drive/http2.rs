@@ -54,6 +54,8 @@ type Place = Rc<Mutex<Option<SendRequest<Bytes>>>>;
 struct Lane {
     class: u16,
     client: u32,
+    /// The host, by the first of its pairs.
+    host: u16,
     replica: usize,
 }
 
@@ -75,15 +77,16 @@ impl Engine {
         let number = planned.client as usize % replicas.len().max(1);
         let (replica, target) = replicas.get(number).copied().ok_or(Failure::Connect)?;
         let own = matches!(class.identity, Identity::Source { .. } | Identity::ProxyHeader { .. });
-        let lane = Lane { class: planned.class, client: if own { planned.client } else { 0 }, replica };
+        let host = class.request.host_of(planned.ask);
+        let lane = Lane { class: planned.class, client: if own { planned.client } else { 0 }, host, replica };
         let who = client(&class.identity, planned.client);
         let sender = self.sender(lane, class, &who, target).await?;
-        match exchange(sender, class, &who).await {
+        match exchange(sender, class, planned.ask, &who).await {
             Err(Exchange::Connection) => {
                 // The connection was going away when we asked: once more, on another.
                 self.tally.borrow_mut().retried += 1;
                 let sender = self.sender(lane, class, &who, target).await?;
-                exchange(sender, class, &who).await.map_err(Exchange::failure)
+                exchange(sender, class, planned.ask, &who).await.map_err(Exchange::failure)
             }
             other => other.map_err(Exchange::failure),
         }
@@ -106,7 +109,7 @@ impl Engine {
             return Ok(sender);
         }
         let permit = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Failure::Connect)?;
-        let stream = dial(&self.tls, class, who, target).await.map_err(|_| Failure::Connect)?;
+        let stream = dial(&self.tls, class, lane.host, who, target).await.map_err(|_| Failure::Connect)?;
         let (sender, connection) = h2::client::handshake(stream).await.map_err(|_| Failure::Connect)?;
         tokio::task::spawn_local(async move {
             // How it ends, its streams tell.
@@ -144,8 +147,13 @@ impl Exchange {
     }
 }
 
-async fn exchange(mut sender: SendRequest<Bytes>, class: &Class, who: &Client) -> Result<u16, Exchange> {
-    let request = head(class, who).map_err(|_| Exchange::Failed(Failure::Malformed))?;
+async fn exchange(
+    mut sender: SendRequest<Bytes>,
+    class: &Class,
+    ask: u16,
+    who: &Client,
+) -> Result<u16, Exchange> {
+    let request = head(class, ask, who).map_err(|_| Exchange::Failed(Failure::Malformed))?;
     let ends = class.request.body == Body::None;
     let (answer, mut stream) = sender.send_request(request, ends).map_err(|_| Exchange::Connection)?;
     if !ends {
@@ -170,14 +178,15 @@ async fn exchange(mut sender: SendRequest<Bytes>, class: &Class, who: &Client) -
 }
 
 /// The head of a client's request.
-pub(super) fn head(class: &Class, who: &Client) -> Result<http::Request<()>, http::Error> {
+pub(super) fn head(class: &Class, ask: u16, who: &Client) -> Result<http::Request<()>, http::Error> {
     let scheme = if class.request.transport == Transport::Tls { "https" } else { "http" };
-    let uri = format!("{scheme}://{}{}", class.request.host, class.request.path);
+    let (host, path) = class.request.ask(ask);
+    let uri = format!("{scheme}://{host}{path}");
     let mut request = http::Request::builder().method(class.request.method.as_str()).uri(uri);
     for (name, value) in &class.request.headers {
         request = request.header(name, value);
     }
-    if let Some((name, value)) = &who.field {
+    if let Some((name, value)) = who.field(&class.identity) {
         request = request.header(name, value);
     }
     if let Body::Sized { size } = class.request.body {
@@ -194,6 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 pub(super) async fn dial(
     config: &Arc<ClientConfig>,
     class: &Class,
+    ask: u16,
     who: &Client,
     target: Target,
 ) -> io::Result<Box<dyn Io>> {
@@ -212,7 +222,7 @@ pub(super) async fn dial(
         return Ok(Box::new(socket));
     }
     let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-    Ok(Box::new(connector.connect(tls::name(&class.request.host), socket).await?))
+    Ok(Box::new(connector.connect(tls::name(class.request.ask(ask).0), socket).await?))
 }
 
 const CONNECT: Duration = Duration::from_secs(10);

@@ -20,14 +20,14 @@ expect: [{expect}]
 fn tally() -> Tally {
     let mut tally = Tally::new(2, 2);
     for n in 0..8 {
-        let planned = Planned { at: n * 200_000_000, class: 0, client: 0 };
+        let planned = Planned { at: n * 200_000_000, class: 0, client: 0, ask: 0 };
         tally.sent(&planned, planned.at);
         tally.count(&planned, planned.at + 1_000_000, Outcome::Answered(200));
     }
-    let planned = Planned { at: 1_900_000_000, class: 0, client: 0 };
+    let planned = Planned { at: 1_900_000_000, class: 0, client: 0, ask: 0 };
     tally.count(&planned, planned.at, Outcome::Answered(429));
     tally.count(&planned, planned.at, Outcome::Failed(Failure::Timeout));
-    tally.count(&Planned { at: 0, class: 1, client: 0 }, 5, Outcome::Ended(Ending::Closed));
+    tally.count(&Planned { at: 0, class: 1, client: 0, ask: 0 }, 5, Outcome::Ended(Ending::Closed));
     tally
 }
 
@@ -71,7 +71,7 @@ fn every_kind_of_expectation_passes_and_fails() {
 #[test]
 fn a_verdict_names_the_first_second_in_which_wire_and_oracle_part() {
     let mut seen = tally();
-    let planned = Planned { at: 1_500_000_000, class: 0, client: 0 };
+    let planned = Planned { at: 1_500_000_000, class: 0, client: 0, ask: 0 };
     seen.count(&planned, planned.at, Outcome::Answered(200));
     let prediction = Prediction { admitted: vec![vec![5, 3], vec![0, 0]] };
     let evidence = Evidence {
@@ -96,6 +96,6 @@ fn a_generator_that_was_late_or_left_something_out_makes_a_run_invalid() {
     };
     assert_eq!(evidence(&seen, &[10, 1]), None);
     assert_eq!(evidence(&seen, &[11, 1]).unwrap(), "11 of 12 planned requests were made");
-    seen.sent(&Planned { at: 0, class: 0, client: 0 }, 50_000_000);
+    seen.sent(&Planned { at: 0, class: 0, client: 0, ask: 0 }, 50_000_000);
     assert!(evidence(&seen, &[10, 1]).unwrap().contains("late at the 99th percentile"));
 }

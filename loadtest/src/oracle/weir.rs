@@ -3,7 +3,7 @@
 use super::Decision;
 use crate::message::Template;
 use crate::plan::{Plan, client};
-use crate::scenario::{Body, Identity, Scenario, Spawn, Transport};
+use crate::scenario::{Body, Scenario, Spawn, Transport};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -44,7 +44,11 @@ pub(super) fn decide(scenario: &Scenario, plan: &Plan) -> Result<Vec<Decision>, 
     });
     configure(&engine, spawn, &spawn.manifests)?;
 
-    let templates: Vec<_> = scenario.classes.iter().map(|class| Template::new(&class.request)).collect();
+    let templates: Vec<Vec<_>> = scenario
+        .classes
+        .iter()
+        .map(|class| (0..class.request.asks()).map(|ask| Template::new(class, ask as u16)).collect())
+        .collect();
     let mut flights = Flights::default();
     let mut phases = Phases::new(scenario, spawn);
     let mut head = Vec::new();
@@ -55,9 +59,10 @@ pub(super) fn decide(scenario: &Scenario, plan: &Plan) -> Result<Vec<Decision>, 
             configure(&engine, spawn, manifests)?;
         }
         flights.land_until(planned.at);
-        let (Some(class), Some(template)) =
-            (scenario.classes.get(usize::from(planned.class)), templates.get(usize::from(planned.class)))
-        else {
+        let (Some(class), Some(template)) = (
+            scenario.classes.get(usize::from(planned.class)),
+            templates.get(usize::from(planned.class)).and_then(|all| all.get(usize::from(planned.ask))),
+        ) else {
             continue;
         };
         let who = client(&class.identity, planned.client);
@@ -65,19 +70,19 @@ pub(super) fn decide(scenario: &Scenario, plan: &Plan) -> Result<Vec<Decision>, 
         template.write_head(&who, &mut head);
         let mut headers: Vec<(&str, &str)> =
             class.request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        if let (Identity::ForwardedFor { .. } | Identity::ApiKey { .. }, Some((name, value))) =
-            (&class.identity, &who.field)
-        {
+        let own = who.field(&class.identity);
+        if let Some((name, value)) = &own {
             headers.push((name, value));
         }
-        let (path, query) = class.request.path.split_once('?').unwrap_or((&class.request.path, ""));
+        let (host, path) = class.request.ask(planned.ask);
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let facts = Facts {
             peer: who.peer(),
             port: 80,
             scheme: if class.request.transport == Transport::Tls { Scheme::Https } else { Scheme::Http },
             tls: None,
             method: &class.request.method,
-            host: class.request.host.as_bytes(),
+            host: host.as_bytes(),
             path: path.as_bytes(),
             query: query.as_bytes(),
             content_length: match class.request.body {

@@ -2,36 +2,52 @@
 
 use crate::scenario::Identity;
 use ipnet::IpNet;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A client as the target can tell it from others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Source address of its sockets.
     pub source: Ipv4Addr,
     /// Address in a PROXY header, when it sends one.
     pub proxied: Option<IpAddr>,
-    /// A header field of its own.
-    pub field: Option<(String, String)>,
+    /// What it says in its class's header field ([`Identity::field`]), behind what all values begin with.
+    pub says: Option<Says>,
+}
+
+/// What tells a client from others in a header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// Its address.
+    Address(IpAddr),
+    /// Its number.
+    Number(u32),
+}
+
+impl fmt::Display for Says {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
 }
 
 /// The client of a number.
 pub fn client(identity: &Identity, number: u32) -> Client {
-    let plain = Client { source: Ipv4Addr::LOCALHOST, proxied: None, field: None };
+    let plain = Client { source: Ipv4Addr::LOCALHOST, proxied: None, says: None };
     match identity {
         Identity::Shared => plain,
         Identity::Source { network } => match address(&network.0, number) {
             IpAddr::V4(source) => Client { source, ..plain },
             IpAddr::V6(_) => plain,
         },
-        Identity::ForwardedFor { network } => Client {
-            field: Some(("X-Forwarded-For".to_owned(), address(&network.0, number).to_string())),
-            ..plain
-        },
-        Identity::ProxyHeader { network } => Client { proxied: Some(address(&network.0, number)), ..plain },
-        Identity::ApiKey { header, prefix } => {
-            Client { field: Some((header.clone(), format!("{prefix}{number}"))), ..plain }
+        Identity::ForwardedFor { network } => {
+            Client { says: Some(Says::Address(address(&network.0, number))), ..plain }
         }
+        Identity::ProxyHeader { network } => Client { proxied: Some(address(&network.0, number)), ..plain },
+        Identity::ApiKey { .. } => Client { says: Some(Says::Number(number)), ..plain },
     }
 }
 
@@ -43,6 +59,12 @@ impl Client {
             Some(IpAddr::V4(address)) => format!("PROXY TCP4 {address} 127.0.0.1 40000 80\r\n"),
             Some(IpAddr::V6(address)) => format!("PROXY TCP6 {address} ::1 40000 80\r\n"),
         }
+    }
+
+    /// Its header field, name and value.
+    pub fn field(&self, identity: &Identity) -> Option<(String, String)> {
+        let ((name, prefix), says) = (identity.field()?, self.says?);
+        Some((name.to_owned(), format!("{prefix}{says}")))
     }
 
     /// The address that the target sees without looking into requests.

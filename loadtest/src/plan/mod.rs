@@ -8,7 +8,7 @@ mod client;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Client, client};
+pub use client::{Client, Says, client};
 
 use crate::scenario::{Arrivals, Class, Phase, Scenario};
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub struct Planned {
     pub class: u16,
     /// Number of the client within its class.
     pub client: u32,
+    /// Number of the pair of host and path that is asked for ([`Request::ask`](crate::scenario::Request::ask)).
+    pub ask: u16,
 }
 
 /// The whole plan, in the order of time.
@@ -41,17 +43,28 @@ impl Plan {
             // A generator of its own: a change of one class leaves the others as they were.
             let mut random = fastrand::Rng::with_seed(mix(scenario.seed, number as u64));
             let mut turn = 0;
+            let (clients, asks) = (class.clients.max(1), class.request.asks().max(1) as u64);
             let mut begins = 0;
             for phase in &scenario.phases {
                 let length = nanos(phase.duration.0);
                 let arrivals = in_phase(phase, class);
                 arrivals::moments(arrivals, length, &mut random, |at, random| {
                     let client = match arrivals {
-                        Arrivals::Poisson { .. } => random.u64(0..class.clients.max(1)),
-                        _ => turn % class.clients.max(1),
+                        Arrivals::Poisson { .. } => random.u64(0..clients),
+                        _ => turn % clients,
+                    };
+                    let ask = match arrivals {
+                        Arrivals::Poisson { .. } if asks > 1 => random.u64(0..asks),
+                        // Each client goes through all of them, and begins with another than its neighbour.
+                        _ => (turn / clients + client) % asks,
                     };
                     turn += 1;
-                    requests.push(Planned { at: begins + at, class: number as u16, client: client as u32 });
+                    requests.push(Planned {
+                        at: begins + at,
+                        class: number as u16,
+                        client: client as u32,
+                        ask: ask as u16,
+                    });
                 });
                 begins += length;
             }

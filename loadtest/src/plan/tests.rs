@@ -52,6 +52,39 @@ fn bursts_steps_and_ramps_come_when_they_should() {
 }
 
 #[test]
+fn each_client_asks_every_host_for_every_path_in_turn() {
+    let text = "
+name: asks
+classes:
+  - {name: a, clients: 2, arrivals: {kind: constant, rate: 12}, request: {host: [x.test, y.test], path: [/a, /b, /c]}}
+  - {name: b, arrivals: {kind: poisson, rate: 900}, request: {path: [/a, /b, /c]}}
+phases: [{name: only, duration: 1s}]
+expect: [{kind: errors, class: a}]
+";
+    let scenario = parse(text).unwrap();
+    let plan = Plan::new(&scenario);
+    let of = |client| -> Vec<_> {
+        let own = plan.requests.iter().filter(|planned| (planned.class, planned.client) == (0, client));
+        own.map(|planned| scenario.classes[0].request.ask(planned.ask)).collect()
+    };
+    let all = [
+        ("x.test", "/a"),
+        ("x.test", "/b"),
+        ("x.test", "/c"),
+        ("y.test", "/a"),
+        ("y.test", "/b"),
+        ("y.test", "/c"),
+    ];
+    assert_eq!(of(0), all);
+    // The second client begins with the next pair, so that few requests do not all ask for the same.
+    assert_eq!(of(1), [&all[1..], &all[..1]].concat());
+    for ask in 0..3 {
+        let count = plan.requests.iter().filter(|planned| (planned.class, planned.ask) == (1, ask)).count();
+        assert!((200..400).contains(&count), "{count} of about 300 ask for {ask}");
+    }
+}
+
+#[test]
 fn poisson_arrivals_are_as_many_and_as_scattered_as_they_should_be() {
     let plan = Plan::new(&scenario("{kind: poisson, rate: 2000}", 9));
     let at = of_a(&plan);
@@ -69,12 +102,12 @@ fn clients_are_told_apart_as_the_scenario_says() {
     let network = crate::scenario::value::Network("127.3.0.0/16".parse().unwrap());
     assert_eq!(client(&Identity::Source { network }, 0).source.to_string(), "127.3.0.1");
     assert_eq!(client(&Identity::Source { network }, 300).source.to_string(), "127.3.1.45");
-    assert_eq!(client(&Identity::ForwardedFor { network }, 1).field.unwrap().1, "127.3.0.2");
+    assert_eq!(client(&Identity::ForwardedFor { network }, 1).says.unwrap().to_string(), "127.3.0.2");
     let proxied = client(&Identity::ProxyHeader { network }, 1);
     assert_eq!(proxied.preamble(), "PROXY TCP4 127.3.0.2 127.0.0.1 40000 80\r\n");
     assert_eq!((proxied.source, proxied.peer().to_string()), (Ipv4Addr::LOCALHOST, "127.3.0.2".to_owned()));
     let key = Identity::ApiKey { header: "X-Key".to_owned(), prefix: "k-".to_owned() };
-    assert_eq!(client(&key, 12).field, Some(("X-Key".to_owned(), "k-12".to_owned())));
+    assert_eq!(client(&key, 12).field(&key), Some(("X-Key".to_owned(), "k-12".to_owned())));
 }
 
 use std::net::Ipv4Addr;

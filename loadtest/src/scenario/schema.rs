@@ -27,6 +27,10 @@ fn of(shape: &Shape) -> Value {
         Shape::List(shape, most) => {
             json!({"type": "array", "items": of(shape), "minItems": 1, "maxItems": most})
         }
+        Shape::Several(form, most) => json!({"oneOf": [
+            of(&Shape::Text(form)),
+            {"type": "array", "items": of(&Shape::Text(form)), "minItems": 1, "maxItems": most},
+        ]}),
         Shape::Texts(form, most) => json!({
             "type": "object",
             "additionalProperties": of(&Shape::Text(form)),

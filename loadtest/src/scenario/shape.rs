@@ -19,6 +19,8 @@ pub enum Shape {
     Number(f64, f64),
     /// Between one and so many values of a shape.
     List(&'static Self, usize),
+    /// A text of a form, or a list of up to so many.
+    Several(&'static Form, usize),
     /// Names and texts of a form, at most so many.
     Texts(&'static Form, usize),
     /// Names and values of a shape, at most so many.
@@ -91,6 +93,14 @@ impl Shape {
                     .enumerate()
                     .for_each(|(i, value)| of.check(&format!("{at}[{i}]"), value, mistakes));
             }
+            (Self::Several(form, _), Value::String(text)) if (form.check)(text) => {}
+            (Self::Several(form, most), Value::Array(values)) if (1..=*most).contains(&values.len()) => {
+                let each = Self::Text(form);
+                values
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, value)| each.check(&format!("{at}[{i}]"), value, mistakes));
+            }
             (Self::Texts(form, most), Value::Object(map)) if map.len() <= *most => {
                 map.iter().for_each(|(name, value)| {
                     Self::Text(&super::value::TOKEN).check(
@@ -119,6 +129,7 @@ impl Shape {
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
             Self::Number(least, most) => format!("a number from {least} to {most}"),
             Self::List(_, most) => format!("a list of 1 to {most} entries"),
+            Self::Several(form, most) => format!("{}, or a list of 1 to {most} such", form.what),
             Self::Texts(_, most) => format!("at most {most} names with texts"),
             Self::Map(_, most) => format!("at most {most} names with values"),
             Self::Object(fields) => {

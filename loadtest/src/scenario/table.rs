@@ -3,7 +3,7 @@
 use super::shape::{Field, Need, Shape, Variant};
 use super::value as v;
 use Need::{Optional, Required};
-use Shape::{Count, List, Map, Number, Object, OneOf, Text, Texts, Word};
+use Shape::{Count, List, Map, Number, Object, OneOf, Several, Text, Texts, Word};
 
 const fn f(name: &'static str, need: Need, shape: &'static Shape, doc: &'static str) -> Field {
     Field { name, shape, need, doc }
@@ -177,8 +177,18 @@ static ARRIVALS: Shape = OneOf(&[
 
 static REQUEST: Shape = Object(&[
     f("method", Optional, &Text(&v::TOKEN), "By default GET."),
-    f("host", Optional, &Text(&v::TOKEN), "By default app.example."),
-    f("path", Optional, &Text(&v::PATH), "With the query; by default /."),
+    f(
+        "host",
+        Optional,
+        &Several(&v::TOKEN, 100),
+        "Each client asks for each of them in turn, and has a connection for each; by default app.example.",
+    ),
+    f(
+        "path",
+        Optional,
+        &Several(&v::PATH, 100),
+        "With the query. Each client asks each host for each of them in turn; by default /.",
+    ),
     f("headers", Optional, &Texts(&v::LINE, 50), "More header fields."),
     f("body", Optional, &BODY, "By default none."),
     f("protocol", Optional, &Word(&["http1", "http2"]), "By default http1."),

@@ -19,7 +19,7 @@ fn mistakes(text: &str) -> Vec<String> {
 fn a_small_scenario_has_its_defaults() {
     let scenario = parse(SMALL).unwrap();
     assert_eq!((scenario.seed, scenario.duration().as_secs()), (1, 2));
-    assert_eq!(scenario.classes[0].request.host, "app.example");
+    assert_eq!(scenario.classes[0].request.ask(0), ("app.example", "/"));
     assert_eq!(scenario.generator.connections, 1000);
 }
 
@@ -32,6 +32,7 @@ sed: 3
 classes:
   - {name: A, clients: 0, arrivals: {kind: constnt}}
   - {name: b, identity: {kind: source, network: 10/8}, arrivals: {kind: burst, size: 1}}
+  - {name: c, request: {host: [], path: [/a, b]}}
 phases: []
 expect: [{kind: latency, class: a, percentile: 101, at-most: 5}]
 ",
@@ -44,6 +45,8 @@ expect: [{kind: latency, class: a, percentile: 101, at-most: 5}]
         "classes[0].arrivals.kind: \"constnt\": expected one of none, constant",
         "classes[1].identity.network: \"10/8\": expected a network",
         "classes[1].arrivals.every: is missing: expected a length of time",
+        "classes[2].request.host: a list of 0: expected a token of HTTP, at most 200 bytes, or a list of 1 to 100",
+        "classes[2].request.path[1]: \"b\": expected a path",
         "phases: a list of 0: expected a list of 1 to 64 entries",
         "expect[0].percentile: 101: expected a number from 0 to 100",
         "expect[0].at-most: 5: expected a length of time",
@@ -131,6 +134,8 @@ fn example(shape: &shape::Shape, turn: usize, full: bool) -> Value {
         Shape::Count(least, _) => json!(least),
         Shape::Number(least, _) => json!(least),
         Shape::List(of, _) => json!([example(of, turn, full)]),
+        Shape::Several(form, _) if turn.is_multiple_of(2) => example(&Shape::Text(form), turn, full),
+        Shape::Several(form, _) => json!([example(&Shape::Text(form), turn, full)]),
         Shape::Texts(form, _) => json!({"x-name": example(&Shape::Text(form), turn, full)}),
         Shape::Map(of, _) => json!({"a": example(of, turn, full)}),
         Shape::Object(of) => Value::Object(fields(of)),

@@ -2,7 +2,7 @@
 //! `table`, out of which the published schema is made.
 #![allow(missing_docs, reason = "the table documents each field, and the schema repeats it")]
 
-use super::value::{Network, Share, Size, Span, StatusOf};
+use super::value::{Network, Several, Share, Size, Span, StatusOf};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -149,6 +149,17 @@ pub enum Identity {
     },
 }
 
+impl Identity {
+    /// Name of the field in which clients say who they are, and what its values begin with.
+    pub fn field(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Shared | Self::Source { .. } | Self::ProxyHeader { .. } => None,
+            Self::ForwardedFor { .. } => Some(("X-Forwarded-For", "")),
+            Self::ApiKey { header, prefix } => Some((header, prefix)),
+        }
+    }
+}
+
 /// When requests come; rates are requests per second of the class as a whole.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -166,8 +177,8 @@ pub enum Arrivals {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Request {
     pub method: String,
-    pub host: String,
-    pub path: String,
+    pub host: Several,
+    pub path: Several,
     pub headers: BTreeMap<String, String>,
     pub body: Body,
     pub protocol: Protocol,
@@ -179,14 +190,32 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             method: "GET".to_owned(),
-            host: "app.example".to_owned(),
-            path: "/".to_owned(),
+            host: Several::one("app.example"),
+            path: Several::one("/"),
             headers: BTreeMap::new(),
             body: Body::None,
             protocol: Protocol::Http1,
             transport: Transport::Plain,
             connection: Connection::KeepAlive,
         }
+    }
+}
+
+impl Request {
+    /// How many pairs of host and path there are.
+    pub fn asks(&self) -> usize {
+        self.host.0.len() * self.path.0.len()
+    }
+
+    /// The first pair with the same host.
+    pub fn host_of(&self, number: u16) -> u16 {
+        number - number % self.path.0.len().clamp(1, usize::from(u16::MAX)) as u16
+    }
+
+    /// Host and path of a pair, by its number.
+    pub fn ask(&self, number: u16) -> (&str, &str) {
+        let (number, paths) = (usize::from(number), self.path.0.len().max(1));
+        (self.host.get(number / paths), self.path.get(number % paths))
     }
 }
 

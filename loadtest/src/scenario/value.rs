@@ -24,6 +24,39 @@ pub struct Share(pub f64);
 #[serde(try_from = "String")]
 pub struct Network(pub IpNet);
 
+/// A text, or a list of texts; never none.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMore")]
+pub struct Several(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for Several {
+    fn from(value: OneOrMore) -> Self {
+        match value {
+            OneOrMore::One(text) => Self(vec![text]),
+            OneOrMore::More(texts) => Self(texts),
+        }
+    }
+}
+
+impl Several {
+    /// Just this.
+    pub fn one(text: &str) -> Self {
+        Self(vec![text.to_owned()])
+    }
+
+    /// One of them, counted round and round.
+    pub fn get(&self, number: usize) -> &str {
+        self.0.get(number % self.0.len().max(1)).map_or("", String::as_str)
+    }
+}
+
 /// A status, or a hundred of them by their first digit.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
