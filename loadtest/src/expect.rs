@@ -74,7 +74,7 @@ fn one(scenario: &Scenario, expectation: &Expectation, evidence: &Evidence<'_>) 
         Expectation::Admitted { class: name, within, slack } => {
             let expected =
                 format!("{name}: admitted as predicted, within {}% and {slack}", percent(within.0));
-            let predicted = evidence.prediction.and_then(|all| all.admitted.get(number(name)));
+            let predicted = evidence.prediction.and_then(|all| all.admitted.get(number(name))?.as_ref());
             let (Some(predicted), Some(class)) = (predicted, class(name)) else {
                 return missing(expected);
             };

@@ -41,9 +41,9 @@ pub enum Outcome {
 pub struct Second {
     /// Planned, and done by now.
     pub done: u64,
-    /// Answered with 1xx to 3xx.
+    /// Answered with 1xx to 3xx; of hostile connections, those that the target did not end.
     pub admitted: u64,
-    /// Answered with 4xx or 503.
+    /// Answered with 4xx or 503; of hostile connections, those that the target ended.
     pub refused: u64,
     /// Everything else.
     pub failed: u64,
@@ -126,7 +126,13 @@ impl Tally {
                 cell.failed += 1;
                 *class.failures.entry(failure).or_default() += 1;
             }
-            Outcome::Ended(ending) => *class.endings.entry(ending).or_default() += 1,
+            Outcome::Ended(ending) => {
+                match ending {
+                    Ending::Answered | Ending::Endured => cell.admitted += 1,
+                    Ending::Closed | Ending::Refused => cell.refused += 1,
+                }
+                *class.endings.entry(ending).or_default() += 1;
+            }
         }
     }
 

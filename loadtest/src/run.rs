@@ -76,9 +76,25 @@ pub fn run(
     aim: &Aim,
     observe: impl FnOnce(u64, Arc<Progress>),
 ) -> Result<Report, RunError> {
+    let staged = scenario.clone();
+    run_staged(scenario, &staged, aim, observe)
+}
+
+/// Runs the load and the judgement of one scenario against what another spawns, and changes with its phases. A limit
+/// that is not the one that was promised must fail: this is how to see that it does.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_staged(
+    scenario: Scenario,
+    staged: &Scenario,
+    aim: &Aim,
+    observe: impl FnOnce(u64, Arc<Progress>),
+) -> Result<Report, RunError> {
     let plan = Plan::new(&scenario);
     let prediction = oracle::predict(&scenario, &plan)?;
-    let stage = Stage::set(&scenario, aim)?;
+    let stage = Stage::set(staged, aim)?;
     let scenario = Arc::new(scenario);
 
     let progress = Arc::new(Progress::default());
@@ -88,9 +104,9 @@ pub fn run(
     let watcher = Watcher::start(stage.pids(), clock)?;
     let (stop, stopped) = mpsc::channel::<()>();
     let (tally, stage) = std::thread::scope(|scope| {
-        let (targets, of_director) = (Arc::clone(&stage.targets), Arc::clone(&scenario));
+        let targets = Arc::clone(&stage.targets);
         let watched = &watcher;
-        let director = scope.spawn(move || direct(stage, &of_director, clock, &stopped, watched));
+        let director = scope.spawn(move || direct(stage, staged, clock, &stopped, watched));
         let tally = drive(&scenario, &plan, &targets, clock, &progress);
         drop(stop);
         (tally, director.join())

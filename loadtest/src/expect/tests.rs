@@ -34,7 +34,7 @@ fn tally() -> Tally {
 fn result(expect: &str) -> (Result, String) {
     let samples =
         [Sample { at: 0.0, resident: 1 << 20, cpu: 0.0 }, Sample { at: 2.0, resident: 3 << 20, cpu: 1.0 }];
-    let prediction = Prediction { admitted: vec![vec![5, 3], vec![0, 0]] };
+    let prediction = Prediction { admitted: vec![Some(vec![5, 3]), None] };
     let evidence = Evidence {
         tally: &tally(),
         prediction: Some(&prediction),
@@ -73,7 +73,7 @@ fn a_verdict_names_the_first_second_in_which_wire_and_oracle_part() {
     let mut seen = tally();
     let planned = Planned { at: 1_500_000_000, class: 0, client: 0, ask: 0 };
     seen.count(&planned, planned.at, Outcome::Answered(200));
-    let prediction = Prediction { admitted: vec![vec![5, 3], vec![0, 0]] };
+    let prediction = Prediction { admitted: vec![Some(vec![5, 3]), None] };
     let evidence = Evidence {
         tally: &seen,
         prediction: Some(&prediction),

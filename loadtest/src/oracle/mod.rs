@@ -2,6 +2,7 @@
 
 mod others;
 mod parting;
+mod sockets;
 mod weir;
 
 #[cfg(test)]
@@ -11,14 +12,15 @@ pub use parting::{Parting, parting};
 pub use weir::ManifestError;
 
 use crate::plan::{Plan, Planned, second};
-use crate::scenario::{Oracle, Per, Scenario};
+use crate::scenario::{Class, Oracle, Per, Scenario};
 use std::collections::HashMap;
 
 /// Admitted requests by class and second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// For each class, for each second.
-    pub admitted: Vec<Vec<u64>>,
+    /// For each class, for each second; `None` for classes of which nothing can be said
+    /// ([`Behaviour::is_predictable`](crate::scenario::Behaviour::is_predictable)).
+    pub admitted: Vec<Option<Vec<u64>>>,
 }
 
 /// Runs a plan in virtual time; `None` if the scenario has no oracle.
@@ -40,10 +42,11 @@ pub fn predict(scenario: &Scenario, plan: &Plan) -> Result<Option<Prediction>, M
             each(plan, *per, || others::LeakyBucket::new(*rate, *burst), others::LeakyBucket::admit)
         }
     };
-    let mut admitted = vec![vec![0; plan.seconds()]; scenario.classes.len()];
+    let seconds = |class: &Class| class.behaviour.is_predictable().then(|| vec![0; plan.seconds()]);
+    let mut admitted: Vec<_> = scenario.classes.iter().map(seconds).collect();
     for (planned, decision) in plan.requests.iter().zip(decisions) {
-        let cell =
-            admitted.get_mut(usize::from(planned.class)).and_then(|row| row.get_mut(second(planned.at)));
+        let row = admitted.get_mut(usize::from(planned.class)).and_then(Option::as_mut);
+        let cell = row.and_then(|row| row.get_mut(second(planned.at)));
         if let (Some(cell), Decision::Admit) = (cell, decision) {
             *cell += 1;
         }

@@ -28,7 +28,7 @@ expect: [{{kind: admitted, class: a, within: 1%}}]
 
 fn admitted(scenario: &Scenario) -> Vec<u64> {
     let plan = Plan::new(scenario);
-    predict(scenario, &plan).unwrap().unwrap().admitted.remove(0)
+    predict(scenario, &plan).unwrap().unwrap().admitted.remove(0).unwrap()
 }
 
 #[test]
@@ -60,6 +60,51 @@ fn manifests_with_mistakes_make_no_oracle() {
     spawn.manifests = spawn.manifests.replace("'10'", "ten");
     let error = predict(&scenario, &Plan::new(&scenario)).unwrap_err().to_string();
     assert!(error.contains("limit-rps"), "{error}");
+}
+
+/// One client floods for four seconds; the ConfigMap has these caps and no others.
+fn flood(settings: &str, behaviour: &str, rate: u64) -> Vec<u64> {
+    let mut scenario = scenario("{kind: weir}", &format!("{{kind: constant, rate: {rate}}}"), 1, "");
+    let open = "client-sockets: '0', client-socket-rate: '0', socket-rate: '0', client-handshake-rate: '0'";
+    let given = open.split(", ").chain(settings.split(", ")).map(|pair| pair.split_once(": ").unwrap());
+    let unquoted = |text: &str| text.trim_matches('\'').to_owned();
+    scenario.spawn.as_mut().unwrap().settings =
+        given.map(|(name, value)| (name.to_owned(), unquoted(value))).collect();
+    scenario.classes[0].behaviour = serde_json::from_str(behaviour).unwrap();
+    admitted(&scenario)
+}
+
+#[test]
+fn sockets_and_handshakes_are_predicted_as_weir_counts_them() {
+    let brief = "{\"kind\": \"connection-flood\", \"lasts\": \"10ms\"}";
+    let long = "{\"kind\": \"connection-flood\", \"lasts\": \"2s\"}";
+    let handshake = "{\"kind\": \"handshake-flood\", \"lasts\": \"10ms\"}";
+    assert_eq!(flood("client-sockets: '0'", brief, 100), [100; 4]);
+    // Burst of five seconds and one more, and then the rate.
+    for (settings, behaviour) in [
+        ("client-socket-rate: '4'", brief),
+        ("socket-rate: '4'", brief),
+        ("client-handshake-rate: '4'", handshake),
+        ("handshake-rate: '4'", handshake),
+    ] {
+        assert_eq!(flood(settings, behaviour, 100), [21 + 3, 4, 4, 4], "{settings}");
+    }
+    // No handshakes, no budget for them.
+    assert_eq!(flood("client-handshake-rate: '4'", brief, 100), [100; 4]);
+    // Those of the first second end in the third.
+    for settings in ["client-sockets: '7'", "sockets: '7'"] {
+        assert_eq!(flood(settings, long, 10), [7, 0, 7, 0], "{settings}");
+    }
+    // What the target ends before its client does is not admitted, and holds its place until then.
+    assert_eq!(flood("client-sockets: '7', keep-alive: '1'", long, 10), [0; 4]);
+}
+
+#[test]
+fn of_clients_that_never_ask_nothing_is_predicted() {
+    let mut scenario = scenario("{kind: weir}", "{kind: constant, rate: 10}", 1, "");
+    scenario.classes[0].behaviour =
+        serde_json::from_str("{\"kind\": \"slow-head\", \"every\": \"1s\", \"lasts\": \"2s\"}").unwrap();
+    assert_eq!(predict(&scenario, &Plan::new(&scenario)).unwrap().unwrap().admitted, [None]);
 }
 
 #[test]

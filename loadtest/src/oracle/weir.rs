@@ -1,6 +1,7 @@
 //! weir's own core as the oracle: the plan goes through an engine in virtual time.
 
 use super::Decision;
+use super::sockets::{Silent, Sockets};
 use crate::message::Template;
 use crate::plan::{Plan, client};
 use crate::scenario::{Body, Scenario, Spawn, Transport};
@@ -51,6 +52,7 @@ pub(super) fn decide(scenario: &Scenario, plan: &Plan) -> Result<Vec<Decision>, 
         .collect();
     let mut flights = Flights::default();
     let mut phases = Phases::new(scenario, spawn);
+    let mut sockets = Sockets::new(scenario.seed);
     let mut head = Vec::new();
     let mut decisions = Vec::with_capacity(plan.requests.len());
     for planned in &plan.requests {
@@ -66,6 +68,15 @@ pub(super) fn decide(scenario: &Scenario, plan: &Plan) -> Result<Vec<Decision>, 
             continue;
         };
         let who = client(&class.identity, planned.client);
+        if let Some(silent) = Silent::of(class) {
+            let settings = &engine.snapshot().settings;
+            decisions.push(sockets.enter(planned.at, who.peer(), silent, settings));
+            continue;
+        }
+        if !class.behaviour.is_predictable() {
+            decisions.push(Decision::Refuse);
+            continue;
+        }
         head.clear();
         template.write_head(&who, &mut head);
         let mut headers: Vec<(&str, &str)> =
@@ -209,7 +220,7 @@ fn configure(engine: &Engine, spawn: &Spawn, text: &str) -> Result<(), ManifestE
 }
 
 /// Later than the start of time, so that nothing hides behind it.
-fn instant(at: u64) -> Instant {
+pub(super) fn instant(at: u64) -> Instant {
     Instant::from_elapsed(BEFORE + Duration::from_nanos(at))
 }
 

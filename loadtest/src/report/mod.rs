@@ -51,11 +51,11 @@ pub struct ClassReport {
     pub planned: u64,
     /// Requests that ended.
     pub done: u64,
-    /// Answers of 1xx to 3xx.
+    /// Answers of 1xx to 3xx; of hostile connections, those that the target did not end.
     pub admitted: u64,
     /// As many were predicted.
     pub predicted: Option<u64>,
-    /// Answers of 4xx, or 503.
+    /// Answers of 4xx, or 503; of hostile connections, those that the target ended.
     pub refused: u64,
     /// All others.
     pub failed: u64,
@@ -127,7 +127,7 @@ impl Report {
         let tally = evidence.tally;
         let classes = scenario.classes.iter().zip(&tally.classes).enumerate();
         let classes = classes.map(|(number, (class, seen))| {
-            let predicted = evidence.prediction.and_then(|all| all.admitted.get(number));
+            let predicted = evidence.prediction.and_then(|all| all.admitted.get(number)?.as_ref());
             let planned = evidence.planned.get(number).copied().unwrap_or_default();
             class_report(&class.name, planned, seen, predicted)
         });

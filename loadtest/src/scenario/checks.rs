@@ -99,6 +99,11 @@ fn expectations(scenario: &Scenario, all: &mut Vec<Mistake>) {
         match expectation {
             Expectation::Admitted { class: name, .. } => {
                 class(scenario, &format!("{at}.class"), name, all);
+                let known = |class: &super::Class| class.behaviour.is_predictable();
+                if scenario.classes.iter().any(|class| class.name == *name && !known(class)) {
+                    let expected = "a class of requests, connection-flood or handshake-flood";
+                    all.push(wrong(&format!("{at}.class"), name, expected));
+                }
                 if matches!(scenario.oracle, Oracle::None) {
                     all.push(Mistake::missing("oracle", format!("what predicts for {at}")));
                 }

@@ -253,7 +253,7 @@ static CLASS_NAME: Shape = Text(&v::NAME);
 static EXPECTATION: Shape = OneOf(&[
     k(
         "admitted",
-        "In each second, the admitted requests of a class up to then are as many as predicted.",
+        "In each second, the admitted requests of a class up to then are as many as predicted. Of connection floods and handshake floods, connections are admitted that last until the client gives up.",
         &[
             f("class", Required, &CLASS_NAME, "The class."),
             f("within", Required, &Text(&v::SHARE), "Difference that is allowed, of the prediction."),

@@ -66,10 +66,12 @@ oracle: {kind: weir}
 classes:
   - {name: a, clients: 300, identity: {kind: source, network: 10.0.0.0/24}}
   - {name: a, arrivals: {kind: burst, size: 1, every: 0s}}
+  - {name: d, behaviour: {kind: slow-head, every: 1s, lasts: 2s}}
 phases: [{name: x, duration: 61m, arrivals: {c: {kind: none}}, restart: 1}]
 expect:
   - {kind: status, class: b, status: 2xx}
   - {kind: ended, class: a, how: closed, at-least: 90%}
+  - {kind: admitted, class: d, within: 1%}
 ",
     );
     for part in [
@@ -77,12 +79,13 @@ expect:
         "at most 256, the addresses",
         "no other class has",
         "arrivals.every",
-        "one of the classes a, a",
+        "one of the classes a, a, d",
         "spawn: is missing",
         "less than 1, the replicas",
         "at-least, at-most or both",
         "a hostile behaviour",
         "at most an hour",
+        "a class of requests, connection-flood or handshake-flood",
     ] {
         assert!(found.iter().any(|line| line.contains(part)), "{part:?} is not in {found:#?}");
     }

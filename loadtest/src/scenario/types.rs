@@ -300,6 +300,14 @@ pub enum Behaviour {
     },
 }
 
+impl Behaviour {
+    /// Whether an oracle can say which arrivals the target takes: requests, and connections that ask for nothing and
+    /// are taken if they last until their client gives up.
+    pub fn is_predictable(&self) -> bool {
+        matches!(self, Self::Request | Self::ConnectionFlood { .. } | Self::HandshakeFlood { .. })
+    }
+}
+
 /// A part of a run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -2,20 +2,40 @@
 
 use crate::support::{failed, weir};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use weir_loadtest::expect::Result;
 use weir_loadtest::report::Report;
-use weir_loadtest::run::{Aim, run};
-use weir_loadtest::scenario;
+use weir_loadtest::run::{Aim, run, run_staged};
+use weir_loadtest::scenario::{self, Scenario};
 
-/// One after the other: the generator must keep its plan, and the machine may have few cores.
-fn ship(name: &str) -> Report {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+/// Those that take a core for themselves run alone: the generators of others must keep their plans.
+static CORES: RwLock<()> = RwLock::new(());
+
+fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
-    let scenario = scenario::load(&path).unwrap();
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn aim() -> Aim {
+    Aim::Spawn { binary: weir() }
+}
+
+/// Runs what takes little of the machine, beside others.
+fn ship(name: &str) -> Report {
+    let _beside = CORES.read().unwrap_or_else(PoisonError::into_inner);
+    shipped(name)
+}
+
+/// Runs what takes much of the machine.
+fn ship_alone(name: &str) -> Report {
+    let _alone = CORES.write().unwrap_or_else(PoisonError::into_inner);
+    shipped(name)
+}
+
+fn shipped(name: &str) -> Report {
+    let scenario = scenario::parse(&text(name)).unwrap();
     assert!(scenario.duration().as_secs() < 60, "a minute at most");
-    let report = run(scenario, &Aim::Spawn { binary: weir() }, |_, _| {}).unwrap();
+    let report = run(scenario, &aim(), |_, _| {}).unwrap();
     if let Some(why) = &report.invalid
         && std::env::var_os("WEIR_TEST_PEERS").is_none()
     {
@@ -45,6 +65,26 @@ fn every_kind_of_limit_is_exact() {
 }
 
 #[test]
+fn lists_of_addresses_methods_paths_and_hosts_are_exact() {
+    ship("lists.yaml");
+}
+
+#[test]
+fn caps_on_sockets_of_a_client_are_exact() {
+    ship("sockets.yaml");
+}
+
+#[test]
+fn caps_on_sockets_of_all_clients_are_exact() {
+    ship("sockets-of-all.yaml");
+}
+
+#[test]
+fn caps_on_handshakes_are_exact() {
+    ship("handshakes.yaml");
+}
+
+#[test]
 fn two_windows_at_once_are_exact() {
     ship("two-windows.yaml");
 }
@@ -71,7 +111,7 @@ fn an_origin_that_dies_is_told_of_and_comes_back() {
 
 #[test]
 fn a_spray_of_keys_frees_nobody_and_memory_stays_flat() {
-    ship("key-spray.yaml");
+    ship_alone("key-spray.yaml");
 }
 
 #[test]
@@ -81,12 +121,12 @@ fn slow_heads_are_given_up_and_others_are_served() {
 
 #[test]
 fn a_flood_of_handshakes_is_cut_to_its_budget() {
-    ship("handshake-flood.yaml");
+    ship_alone("handshake-flood.yaml");
 }
 
 #[test]
 fn rapid_resets_end_and_others_are_served() {
-    ship("rapid-reset.yaml");
+    ship_alone("rapid-reset.yaml");
 }
 
 #[test]
@@ -111,7 +151,118 @@ fn clients_are_told_apart_by_the_proxy_protocol() {
 
 #[test]
 fn messages_that_are_too_long_or_too_slow_are_ended() {
-    ship("hostile-messages.yaml");
+    ship_alone("hostile-messages.yaml");
+}
+
+/// Runs a scenario against what it is after some edits, which break promises: these classes, and no others, must be found
+/// not to have what was predicted.
+fn broken(name: &str, edits: &[(&str, &str)], classes: &[&str]) -> Report {
+    let _beside = CORES.read().unwrap_or_else(PoisonError::into_inner);
+    let (scenario, staged) = (scenario::parse(&text(name)).unwrap(), edited(name, edits));
+    let report = run_staged(scenario, &staged, &aim(), |_, _| {}).unwrap();
+    let failed = failed(&report);
+    let parted = failed.iter().filter(|line| line.contains(": admitted as predicted"));
+    let mut found: Vec<_> = parted.filter_map(|line| line.split(':').next()).collect();
+    let mut expected = classes.to_vec();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{}", weir_loadtest::report::summary(&report));
+    assert!(failed.iter().all(|line| !line.contains("predicted") || line.contains("part in second")));
+    report
+}
+
+fn edited(name: &str, edits: &[(&str, &str)]) -> Scenario {
+    let mut text = text(name);
+    for (from, to) in edits {
+        assert!(text.contains(from), "{name} has no {from:?}");
+        text = text.replace(from, to);
+    }
+    scenario::parse(&text).unwrap()
+}
+
+#[test]
+fn another_number_in_any_limit_is_noticed() {
+    let edits = [
+        (
+            "{name: rps, namespace: default, annotations: {weir.dev/limit-rps: \"10\"",
+            "{name: rps, namespace: default, annotations: {weir.dev/limit-rps: \"12\"",
+        ),
+        ("limit-burst-multiplier: \"3\"", "limit-burst-multiplier: \"4\""),
+        ("limit-rps: \"4\"", "limit-rps: \"5\""),
+        ("limit-rpm: \"600\"", "limit-rpm: \"540\""),
+        ("limit-rph: \"18000\"", "limit-rph: \"22000\""),
+        ("limit-rpd: \"864000\"", "limit-rpd: \"777000\""),
+        ("limit-window: \"50/10s\"", "limit-window: \"60/10s\""),
+        ("limit-connections: \"5\"", "limit-connections: \"8\""),
+        ("limit-ipv4-prefix: \"24\"", "limit-ipv4-prefix: \"32\""),
+        ("limit-key: \"ip+path\"", "limit-key: \"ip\""),
+        ("path: /login, rps: 3", "path: /login, rps: 5"),
+        ("limit-status-code: \"420\"", "limit-status-code: \"430\", weir.dev/limit-rpm: \"300\""),
+        ("limit-mode: \"observe\"", "limit-mode: \"enforce\""),
+        ("proxy-body-size: \"1k\"", "proxy-body-size: \"1030\""),
+        ("max-header-bytes: \"1024\"", "max-header-bytes: \"1100\""),
+    ];
+    let rates =
+        ["rps", "multiplier", "default-burst", "rpm", "rph", "rpd", "window", "prefix", "status", "observe"];
+    let others =
+        ["by-path", "overrides", "connections", "body-too-large", "chunks-too-large", "head-too-large"];
+    let report = broken("kinds.yaml", &edits, &[&rates[..], &others[..]].concat());
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.starts_with("status: status 420")), "{failed:?}");
+    // What fitted the smaller bound fits the larger one; the smaller one is broken the other way.
+    broken(
+        "kinds.yaml",
+        &[
+            ("proxy-body-size: \"1k\"", "proxy-body-size: \"1000\""),
+            ("max-header-bytes: \"1024\"", "max-header-bytes: \"900\""),
+        ],
+        &["body-fits", "head-fits"],
+    );
+}
+
+#[test]
+fn a_list_that_is_another_is_noticed() {
+    let edits = [
+        ("\"127.8.0.0/24, 127.8.2.7\"", "\"127.8.1.0/24\""),
+        ("denylist-source-range: \"127.8.0.0/24\"", "denylist-source-range: \"127.8.1.0/24\""),
+        ("limit-allowlist: \"127.8.0.0/24\"", "limit-allowlist: \"127.8.1.0/24\""),
+        ("allow-methods: \"GET, HEAD\"", "allow-methods: \"DELETE\""),
+        ("allow-paths: \"/api, /static\"", "allow-paths: \"/apix\""),
+        ("block-cidrs: \"127.8.3.0/24\"", "block-cidrs: \"127.8.4.0/24\""),
+    ];
+    let classes = [
+        "in-allowlist",
+        "beside-allowlist",
+        "in-denylist",
+        "beside-denylist",
+        "blocked-everywhere",
+        "exempt",
+        "not-exempt",
+        "method-allowed",
+        "method-not-allowed",
+        "paths-allowed",
+        "paths-not-allowed",
+        "fields-fit",
+    ];
+    broken("lists.yaml", &edits, &classes);
+    let edits = [("host: denied.example\n", "host: nobody.example\n")];
+    broken("lists.yaml", &edits, &["hosts-unknown", "beside-denylist", "fields-fit"]);
+}
+
+#[test]
+fn another_cap_on_sockets_or_handshakes_is_noticed() {
+    let edits = [
+        ("client-sockets: \"20\"", "client-sockets: \"24\""),
+        ("client-socket-rate: \"10\"", "client-socket-rate: \"11\""),
+    ];
+    broken("sockets.yaml", &edits, &["holds", "comes-too-often"]);
+    let edits = [(" sockets: \"60\"", " sockets: \"70\""), (" socket-rate: \"20\"", " socket-rate: \"24\"")];
+    broken("sockets-of-all.yaml", &edits, &["hold", "come"]);
+    let edits = [
+        ("client-handshake-rate: \"4\"", "client-handshake-rate: \"5\""),
+        (" handshake-rate: \"20\"", " handshake-rate: \"22\""),
+    ];
+    broken("handshakes.yaml", &edits, &["greedy", "crowd"]);
 }
 
 /// Each scenario that ships is run by a test of this file.
@@ -121,6 +272,7 @@ fn every_scenario_that_ships_is_run() {
     let text = include_str!("scenarios.rs");
     for file in std::fs::read_dir(folder).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        assert!(text.contains(&format!("ship(\"{name}\")")), "nobody runs {name}");
+        let runs = ["ship", "ship_alone"].map(|how| format!("{how}(\"{name}\")"));
+        assert!(runs.iter().any(|run| text.contains(run)), "nobody runs {name}");
     }
 }
