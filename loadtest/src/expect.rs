@@ -1,7 +1,11 @@
 //! What was expected, held against what was seen. Pure.
 
+mod lag;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use lag::planned;
+pub use lag::{Bound, bound};
 
 use crate::oracle::{Prediction, parting};
 use crate::record::{ClassTally, Tally};
@@ -52,13 +56,11 @@ pub fn judge(scenario: &Scenario, evidence: &Evidence<'_>) -> Vec<Verdict> {
     scenario.expect.iter().map(|expectation| one(scenario, expectation, evidence)).collect()
 }
 
-/// Why a run proves nothing; `None` if it does. The generator must have kept its plan: late by less than `lag` at the
-/// 99th percentile, and to the last request.
+/// Why a run proves nothing; `None` if it does. The generator must have kept its plan: never later than [`bound`] says,
+/// and to the last request.
 pub fn invalid(scenario: &Scenario, evidence: &Evidence<'_>) -> Option<String> {
-    let lag = micros(evidence.tally.lag.value_at_percentile(99.0));
-    let most = scenario.generator.lag.0;
-    if lag > most {
-        return Some(format!("the generator was {lag:?} late at the 99th percentile; {most:?} is allowed"));
+    if let Some(why) = lag::too_late(scenario, evidence) {
+        return Some(why);
     }
     let planned: u64 = evidence.planned.iter().sum();
     let done: u64 = evidence.tally.classes.iter().map(ClassTally::done).sum();
@@ -112,15 +114,21 @@ fn one(scenario: &Scenario, expectation: &Expectation, evidence: &Evidence<'_>) 
         Expectation::Errors { class: name, at_most } => {
             let expected = format!("{name}: at most {at_most} errors");
             let Some(class) = class(name) else { return missing(expected) };
-            let count = class.failed();
+            let count = class.failed() + class.unasked;
             let bad = class.statuses.iter().filter(|(code, _)| **code >= 500 && **code != 503);
             let kinds = class.failures.iter().map(|(kind, n)| format!("{n} {kind:?}"));
-            let kinds: Vec<_> = kinds.chain(bad.map(|(code, n)| format!("{n} of status {code}"))).collect();
+            let unasked = (class.unasked > 0).then(|| format!("{} that nobody had asked for", class.unasked));
+            let bad = bad.map(|(code, n)| format!("{n} of status {code}"));
+            let kinds: Vec<_> = kinds.chain(bad).chain(unasked).collect();
             verdict(
                 expected,
                 count <= *at_most,
                 format!("{count} errors {}", kinds.join(", ")).trim_end().to_owned(),
             )
+        }
+        Expectation::Retried { at_most } => {
+            let count = evidence.tally.retried;
+            verdict(format!("at most {at_most} requests sent again"), count <= *at_most, count.to_string())
         }
         Expectation::Ended { class: name, how, at_least } => {
             let expected = format!("{name}: at least {}% ended {how:?}", percent(at_least.0));

@@ -21,7 +21,7 @@ pub enum Failure {
     Malformed,
     /// No whole answer in time.
     Timeout,
-    /// The stream was reset.
+    /// The stream was reset, or the connection within an answer.
     Reset,
 }
 
@@ -58,6 +58,8 @@ pub struct ClassTally {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests without a whole answer.
     pub failures: BTreeMap<Failure, u64>,
+    /// Answers, or pieces of them, that came without a request. The connection is not used any more then.
+    pub unasked: u64,
     /// Hostile connections by their ends.
     pub endings: BTreeMap<Ending, u64>,
     /// Microseconds from the planned moment to the whole answer.
@@ -73,6 +75,8 @@ pub struct Tally {
     pub seconds: Vec<Histogram<u64>>,
     /// Microseconds from the planned moment until the generator turned to the request.
     pub lag: Histogram<u64>,
+    /// The same by second of the plan.
+    pub lags: Vec<Histogram<u64>>,
     /// Requests that were sent twice, for their connection was closed while it was idle.
     pub retried: u64,
     /// Requests that waited because the generator's connections were all in use.
@@ -88,6 +92,7 @@ impl Tally {
             seconds: vec![Second::default(); seconds],
             statuses: BTreeMap::new(),
             failures: BTreeMap::new(),
+            unasked: 0,
             endings: BTreeMap::new(),
             latency: histogram(3),
         };
@@ -95,6 +100,7 @@ impl Tally {
             classes: vec![class; classes],
             seconds: vec![histogram(2); seconds],
             lag: histogram(3),
+            lags: vec![histogram(2); seconds],
             retried: 0,
             waited: 0,
             cpu: Duration::ZERO,
@@ -138,7 +144,18 @@ impl Tally {
 
     /// Notes when the generator turned to a request.
     pub fn sent(&mut self, planned: &Planned, now: u64) {
-        note(&mut self.lag, now.saturating_sub(planned.at) / 1000);
+        let lag = now.saturating_sub(planned.at) / 1000;
+        note(&mut self.lag, lag);
+        if let Some(of_second) = self.lags.get_mut(second(planned.at)) {
+            note(of_second, lag);
+        }
+    }
+
+    /// Notes an answer that nobody of a class had asked for.
+    pub fn unasked(&mut self, class: u16) {
+        if let Some(class) = self.classes.get_mut(usize::from(class)) {
+            class.unasked += 1;
+        }
     }
 
     /// Adds what another thread saw.
@@ -152,11 +169,13 @@ impl Tally {
             }
             theirs.statuses.iter().for_each(|(k, n)| *mine.statuses.entry(*k).or_default() += n);
             theirs.failures.iter().for_each(|(k, n)| *mine.failures.entry(*k).or_default() += n);
+            mine.unasked += theirs.unasked;
             theirs.endings.iter().for_each(|(k, n)| *mine.endings.entry(*k).or_default() += n);
             add(&mut mine.latency, &theirs.latency);
         }
         self.seconds.iter_mut().zip(&other.seconds).for_each(|(mine, theirs)| add(mine, theirs));
         add(&mut self.lag, &other.lag);
+        self.lags.iter_mut().zip(&other.lags).for_each(|(mine, theirs)| add(mine, theirs));
         self.retried += other.retried;
         self.waited += other.waited;
         self.cpu += other.cpu;

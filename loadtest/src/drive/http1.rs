@@ -252,10 +252,13 @@ impl<'a> Engine<'a> {
         let Some(Some(conn)) = self.connections.get_mut(slot) else { return };
         match conn.turn(&mut self.scratch) {
             Turn::Waits => {}
-            Turn::Answered { status, closes } => {
+            Turn::Answered { status, closes, surplus } => {
                 let lane = conn.lane;
                 let pending = conn.request.take();
                 conn.answers += 1;
+                if surplus {
+                    self.tally.unasked(lane.class);
+                }
                 let asked = self.job.scenario.classes.get(usize::from(lane.class));
                 let ends = closes || asked.is_some_and(|c| c.request.connection == Connection::Close);
                 if ends || !self.replicas.iter().any(|(number, _)| *number == lane.replica) {
@@ -269,6 +272,11 @@ impl<'a> Engine<'a> {
                     self.busy -= 1;
                     self.end(pending, Outcome::Answered(status));
                 }
+                self.resume();
+            }
+            Turn::Unasked => {
+                self.tally.unasked(conn.lane.class);
+                let _nobody_asked = self.close(slot);
                 self.resume();
             }
             Turn::Over(failure) => {
@@ -355,7 +363,14 @@ impl<'a> Engine<'a> {
 
 enum Turn {
     Waits,
-    Answered { status: u16, closes: bool },
+    Answered {
+        status: u16,
+        closes: bool,
+        /// More came than the answer.
+        surplus: bool,
+    },
+    /// Something came, and there was no request.
+    Unasked,
     Over(Failure),
 }
 
@@ -381,31 +396,39 @@ impl Conn {
         }
         loop {
             let count = match self.stream.read(scratch) {
-                Ok(0) => return self.over(),
+                Ok(0) => return self.over(Failure::EarlyClose),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock && !broken => return Turn::Waits,
                 Err(error) if error.kind() == ErrorKind::NotConnected => return Turn::Waits,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return self.over(),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return self.over(Failure::Reset),
+                Err(_) => return self.over(Failure::EarlyClose),
             };
             let bytes = scratch.get(..count).unwrap_or_default();
-            match self.reader.feed(bytes) {
-                Ok(None) => {}
-                Ok(Some((response, used))) if self.request.is_some() => {
+            match (self.reader.feed(bytes), &self.request) {
+                (Ok(None), Some(_)) => {}
+                (Ok(Some((response, used))), Some(_)) => {
+                    let surplus = used < count;
                     // An answer before the request was sent in full: the rest of the connection is of no use.
-                    let early = used < count || !self.out.is_empty() || broken;
-                    return Turn::Answered { status: response.status, closes: response.closes || early };
+                    let early = surplus || !self.out.is_empty() || broken;
+                    let closes = response.closes || early;
+                    return Turn::Answered { status: response.status, closes, surplus };
                 }
-                Ok(Some(_)) | Err(_) => return Turn::Over(Failure::Malformed),
+                // A target may say so when it gives up on an idle connection (RFC 9110 section 15.5.9).
+                (Ok(Some((response, _))), None) if response.status == REQUEST_TIMEOUT => {
+                    return Turn::Over(Failure::Closed);
+                }
+                (_, None) => return Turn::Unasked,
+                (Err(_), Some(_)) => return Turn::Over(Failure::Malformed),
             }
         }
     }
 
-    /// The connection ended.
-    fn over(&mut self) -> Turn {
+    /// The connection ended, in this way if an answer had begun.
+    fn over(&mut self, within: Failure) -> Turn {
         match self.reader.end() {
-            Some(response) => Turn::Answered { status: response.status, closes: true },
-            None if !self.reader.is_fresh() => Turn::Over(Failure::EarlyClose),
+            Some(response) => Turn::Answered { status: response.status, closes: true, surplus: false },
+            None if !self.reader.is_fresh() => Turn::Over(within),
             None if self.answers == 0 && self.sent == 0 && !self.out.is_empty() => {
                 Turn::Over(Failure::Connect)
             }
@@ -429,4 +452,5 @@ fn wait_writable(socket: &std::net::TcpStream) -> io::Result<()> {
 const TICK: Duration = Duration::from_micros(100);
 /// How long nothing may happen until deadlines and targets are looked at.
 const IDLE: Duration = Duration::from_millis(20);
+const REQUEST_TIMEOUT: u16 = 408;
 const BUFFER: usize = 64 * 1024;

@@ -75,9 +75,11 @@ struct Conn {
     skip: u64,
     out: Vec<u8>,
     sent: usize,
-    /// A request whose answer waits; nothing is read meanwhile.
+    /// A request whose answer, or the end of it, waits; nothing is read meanwhile.
     asked: bool,
     closes: bool,
+    /// With a reset instead of an end.
+    resets: bool,
 }
 
 impl Server<'_> {
@@ -106,6 +108,7 @@ impl Server<'_> {
                 sent: 0,
                 asked: false,
                 closes: false,
+                resets: false,
             };
             if let Some(place) = self.connections.get_mut(slot) {
                 *place = Some(conn);
@@ -169,10 +172,17 @@ impl Server<'_> {
                     conn.out = answer("500 Internal Server Error", 2);
                     return;
                 }
-                Fault::EarlyClose => {
-                    let whole = answer("200 OK", self.behaviour.size.map_or(2, |size| size.0).max(2));
-                    conn.out = whole.get(..whole.len() - 1).unwrap_or_default().to_vec();
-                    conn.closes = true;
+                Fault::EarlyClose | Fault::Stall | Fault::Reset => {
+                    conn.out = answer("200 OK", self.behaviour.size.map_or(2, |size| size.0).max(2));
+                    conn.out.pop();
+                    conn.closes = self.behaviour.fault != Fault::Stall;
+                    conn.resets = self.behaviour.fault == Fault::Reset;
+                    conn.asked = self.behaviour.fault == Fault::Stall;
+                    return;
+                }
+                Fault::Duplicate => conn.out.extend_from_slice(&self.answer),
+                Fault::Malformed => {
+                    conn.out = b"Hello!\r\n\r\n".to_vec();
                     return;
                 }
                 Fault::Refuse => {
@@ -199,7 +209,11 @@ impl Server<'_> {
     }
 
     fn close(&mut self, slot: usize) {
-        if self.connections.get_mut(slot).and_then(Option::take).is_some() {
+        if let Some(conn) = self.connections.get_mut(slot).and_then(Option::take) {
+            if conn.resets {
+                // Whatever is not sent is dropped with it: that is what a reset is.
+                let _ = socket2::SockRef::from(&conn.socket).set_linger(Some(Duration::ZERO));
+            }
             if let Some(serial) = self.serials.get_mut(slot) {
                 *serial = serial.wrapping_add(1);
             }

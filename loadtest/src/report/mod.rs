@@ -63,6 +63,8 @@ pub struct ClassReport {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests without a whole answer.
     pub failures: BTreeMap<Failure, u64>,
+    /// Answers that nobody had asked for.
+    pub unasked: u64,
     /// Hostile connections by their ends.
     pub endings: BTreeMap<String, u64>,
     /// In milliseconds from the planned moment.
@@ -104,6 +106,8 @@ pub struct Percentiles {
 pub struct GeneratorReport {
     /// How late it turned to planned requests, in milliseconds.
     pub lag: Option<Percentiles>,
+    /// How late it may be at the 99th percentile, in milliseconds.
+    pub allowed_lag: f64,
     /// Its processor time in seconds.
     pub cpu: f64,
     /// Requests per second of its processor time.
@@ -133,6 +137,7 @@ impl Report {
         });
         let done: u64 = tally.classes.iter().map(ClassTally::done).sum();
         let cpu = tally.cpu.as_secs_f64();
+        let allowed = expect::bound(scenario, evidence.prediction, &expect::planned(tally));
         Self {
             scenario: scenario.name.clone(),
             seed: scenario.seed,
@@ -144,6 +149,7 @@ impl Report {
             latency: tally.seconds.iter().map(percentiles).collect(),
             generator: GeneratorReport {
                 lag: percentiles(&tally.lag),
+                allowed_lag: allowed.most.as_secs_f64() * 1000.0,
                 cpu,
                 requests_per_cpu_second: if cpu > 0.0 { (done as f64 / cpu).round() } else { 0.0 },
                 retried: tally.retried,
@@ -177,6 +183,7 @@ fn class_report(name: &str, planned: u64, seen: &ClassTally, predicted: Option<&
         failed: seen.failed(),
         statuses: seen.statuses.clone(),
         failures: seen.failures.clone(),
+        unasked: seen.unasked,
         endings: seen.endings.iter().map(|(how, n)| (format!("{how:?}").to_lowercase(), *n)).collect(),
         latency: percentiles(&seen.latency),
         distribution: distribution(&seen.latency),

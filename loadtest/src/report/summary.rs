@@ -26,8 +26,9 @@ pub fn summary(report: &Report) -> String {
         }
         let statuses = class.statuses.iter().map(|(status, count)| format!("{status}: {count}"));
         let failures = class.failures.iter().map(|(failure, count)| format!("{failure:?}: {count}"));
+        let unasked = (class.unasked > 0).then(|| format!("nobody had asked: {}", class.unasked));
         let endings = class.endings.iter().map(|(ending, count)| format!("{ending}: {count}"));
-        let all: Vec<_> = statuses.chain(failures).chain(endings).collect();
+        let all: Vec<_> = statuses.chain(failures).chain(unasked).chain(endings).collect();
         line(format_args!("    {}", all.join(", ")));
     }
     if let (Some(first), Some(last)) = (report.process.first(), report.process.last()) {
@@ -38,8 +39,8 @@ pub fn summary(report: &Report) -> String {
     let generator = &report.generator;
     if let Some(lag) = generator.lag {
         line(format_args!(
-            "  generator: lag ms p50 {:.2}, p99 {:.2}, max {:.2}; {} requests per second of its processor time",
-            lag.p50, lag.p99, lag.max, generator.requests_per_cpu_second
+            "  generator: lag ms p50 {:.2}, p99 {:.2} of {:.2} allowed, max {:.2}; {} requests per second of its processor time",
+            lag.p50, lag.p99, generator.allowed_lag, lag.max, generator.requests_per_cpu_second
         ));
     }
     for verdict in &report.verdicts {

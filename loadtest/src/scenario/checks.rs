@@ -125,7 +125,7 @@ fn expectations(scenario: &Scenario, all: &mut Vec<Mistake>) {
                     all.push(wrong(&format!("{at}.class"), name, "a class with a hostile behaviour"));
                 }
             }
-            Expectation::Memory { .. } | Expectation::Cpu { .. } => {}
+            Expectation::Retried { .. } | Expectation::Memory { .. } | Expectation::Cpu { .. } => {}
         }
     }
 }

@@ -57,8 +57,19 @@ static ORIGIN: Shape = Object(&[
     f(
         "fault",
         Optional,
-        &Word(&["none", "drop", "delay", "status", "early-close", "refuse"]),
-        "What goes wrong: no answer ever, an answer a second late, a 500, a body cut short, or closed without a word.",
+        &Word(&[
+            "none",
+            "drop",
+            "delay",
+            "status",
+            "early-close",
+            "stall",
+            "reset",
+            "duplicate",
+            "malformed",
+            "refuse",
+        ]),
+        "What goes wrong: no answer ever; an answer a second late; a 500; a body whose last byte never comes, with the connection closed, open, or reset; two answers to one request; one that is not HTTP; or closed without a word.",
     ),
     f("faulty", Optional, &Text(&v::SHARE), "Share of the requests that the fault hits; by default all."),
 ]);
@@ -286,11 +297,16 @@ static EXPECTATION: Shape = OneOf(&[
     ),
     k(
         "errors",
-        "Requests of a class without a whole answer, and answers of 5xx that are not 503.",
+        "Requests of a class without a whole answer, answers of 5xx that are not 503, and answers that nobody had asked for.",
         &[
             f("class", Required, &CLASS_NAME, "The class."),
             f("at-most", Optional, &Count(0, 1_000_000_000), "By default 0."),
         ],
+    ),
+    k(
+        "retried",
+        "Requests of all classes that were sent again, once each, for their connection was closed when they came, or their stream refused.",
+        &[f("at-most", Optional, &Count(0, 1_000_000_000), "By default 0.")],
     ),
     k(
         "ended",
@@ -340,6 +356,6 @@ static GENERATOR: Shape = Object(&[
         "lag",
         Optional,
         &Text(&v::SPAN),
-        "The generator's own lag above which a run is invalid, at the 99th percentile; by default 20ms.",
+        "The generator's own lag above which a run is invalid: at the 99th percentile, or of half of the requests of any second. By default the least of 100 ms; a tenth of each latency that is expected; and for each class that is admitted in part, the time in which its admitted requests (with fixed windows all) come to half of what may differ in its first second, at the rate of its busiest. At least 1 ms.",
     ),
 ]);

@@ -73,6 +73,10 @@ pub enum Fault {
     Delay,
     Status,
     EarlyClose,
+    Stall,
+    Reset,
+    Duplicate,
+    Malformed,
     Refuse,
 }
 
@@ -342,6 +346,11 @@ pub enum Expectation {
         at_most: u64,
     },
     #[serde(rename_all = "kebab-case")]
+    Retried {
+        #[serde(default)]
+        at_most: u64,
+    },
+    #[serde(rename_all = "kebab-case")]
     Ended { class: String, how: Ending, at_least: Share },
     #[serde(rename_all = "kebab-case")]
     Memory { at_most: Size },
@@ -368,17 +377,12 @@ pub struct Generator {
     pub threads: u64,
     pub connections: u64,
     pub timeout: Span,
-    pub lag: Span,
+    pub lag: Option<Span>,
 }
 
 impl Default for Generator {
     fn default() -> Self {
-        Self {
-            threads: 1,
-            connections: 1000,
-            timeout: Span(Duration::from_secs(10)),
-            lag: Span(Duration::from_millis(20)),
-        }
+        Self { threads: 1, connections: 1000, timeout: Span(Duration::from_secs(10)), lag: None }
     }
 }
 

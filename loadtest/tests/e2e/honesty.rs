@@ -1,12 +1,14 @@
 //! The harness is run against an origin that lies, and must notice each lie.
 
 use crate::support::{against, failed, steady};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use weir_loadtest::expect::Result;
 use weir_loadtest::origin::Origin;
 use weir_loadtest::report::Report;
 use weir_loadtest::scenario::value::{Share, Span};
-use weir_loadtest::scenario::{Fault, OriginBehaviour};
+use weir_loadtest::scenario::{Fault, OriginBehaviour, parse};
 
 const EXPECT: &str = "{kind: admitted, class: a, within: 1%}, {kind: errors, class: a}, \
     {kind: latency, class: a, percentile: 99, at-most: 500ms}, {kind: status, class: a, status: 200, at-least: 99%}";
@@ -72,8 +74,73 @@ fn an_origin_that_closes_without_a_word_is_noticed() {
 }
 
 #[test]
+fn an_answer_that_never_ends_is_noticed() {
+    let failed = failed(&lie(Fault::Stall, 0.1));
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 Timeout")), "{failed:?}");
+}
+
+#[test]
+fn a_reset_within_an_answer_is_noticed() {
+    let failed = failed(&lie(Fault::Reset, 0.1));
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 Reset")), "{failed:?}");
+}
+
+#[test]
+fn what_is_no_answer_is_noticed() {
+    let failed = failed(&lie(Fault::Malformed, 0.1));
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 Malformed")), "{failed:?}");
+}
+
+#[test]
+fn two_answers_to_one_request_are_noticed_and_none_is_taken_for_the_next_one() {
+    let report = lie(Fault::Duplicate, 0.1);
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.contains("8 errors 8 that nobody had asked for")), "{failed:?}");
+    assert_eq!((report.classes[0].statuses[&200], report.classes[0].unasked), (80, 8));
+}
+
+/// The second answer comes while its connection is idle: when somebody else asks, half a second later.
+#[test]
+fn an_answer_that_comes_late_and_unasked_is_noticed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let origin = std::thread::spawn(move || {
+        let accept = || {
+            let (mut socket, _) = listener.accept().unwrap();
+            assert!(socket.read(&mut [0; 4096]).unwrap() > 0);
+            socket
+        };
+        let answer = |socket: &mut TcpStream| {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        };
+        let mut first = accept();
+        answer(&mut first);
+        let mut other = accept();
+        answer(&mut first);
+        answer(&mut other);
+        // The connection is given up, and the next request comes on another.
+        assert_eq!(first.read(&mut [0; 4096]).unwrap(), 0);
+        answer(&mut accept());
+    });
+    let text = "
+name: unasked
+classes: [{name: a}, {name: b}]
+phases:
+  - {name: first, duration: 500ms, arrivals: {a: {kind: constant, rate: 2}}}
+  - {name: other, duration: 500ms, arrivals: {b: {kind: constant, rate: 2}}}
+  - {name: again, duration: 500ms, arrivals: {a: {kind: constant, rate: 2}}}
+expect: [{kind: errors, class: a}]
+";
+    let report = against(parse(text).unwrap(), url);
+    origin.join().unwrap();
+    let [a, b] = &report.classes[..] else { panic!("two classes") };
+    assert_eq!((a.statuses[&200], a.unasked, b.statuses[&200], b.unasked), (2, 1, 1, 0));
+    assert!(failed(&report)[0].contains("1 errors 1 that nobody had asked for"));
+}
+
+#[test]
 fn a_target_that_is_not_there_is_noticed() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let report = against(steady(EXPECT, ""), format!("http://{address}"));
@@ -105,7 +172,7 @@ fn a_limit_that_is_not_kept_is_noticed_with_the_second_in_which_it_broke() {
 fn a_generator_that_cannot_keep_its_plan_says_that_the_run_is_invalid() {
     let origin = Origin::start(OriginBehaviour::default()).unwrap();
     let mut scenario = steady(EXPECT, "");
-    scenario.generator.lag = Span(Duration::ZERO);
+    scenario.generator.lag = Some(Span(Duration::ZERO));
     let report = against(scenario, format!("http://{}", origin.address));
     assert_eq!((failed(&report), report.result), (vec![], Result::Failed));
     assert!(report.invalid.unwrap().contains("late at the 99th percentile"));

@@ -4,6 +4,7 @@
 
 mod command;
 mod honesty;
+mod honesty_http2;
 mod page;
 mod scenarios;
 mod schema;
