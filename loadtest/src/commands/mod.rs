@@ -1,6 +1,7 @@
 //! The command line. Exit code 0: as expected. 1: an expectation failed. 2: bad input.
 
 mod check;
+mod compare;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,11 @@ pub(crate) struct CommandLine {
 enum Command {
     /// Read scenarios and name all their mistakes.
     Check(check::Check),
+    /// Measure weir beside nginx, HAProxy and Envoy: requests per CPU-second of the proxy.
+    Compare(Box<compare::Compare>),
+    /// Start a program for `compare`, on its cores and no longer than its parent lives.
+    #[command(hide = true)]
+    Launch(compare::Launch),
     /// Run scenarios against a proxy.
     Run(run::Run),
     /// Print the JSON schema of scenarios.
@@ -28,6 +34,8 @@ impl CommandLine {
     pub(crate) fn run(self) -> ExitCode {
         match self.command {
             Command::Check(check) => check.run(),
+            Command::Compare(compare) => compare.run(),
+            Command::Launch(launch) => launch.run(),
             Command::Run(run) => run.run(),
             Command::Schema => {
                 print!("{}", weir_loadtest::scenario::schema::text());

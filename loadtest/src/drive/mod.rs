@@ -9,7 +9,7 @@ pub(crate) mod poller;
 mod stream;
 mod targets;
 mod timetable;
-mod tls;
+pub(crate) mod tls;
 
 pub use targets::{Target, Targets};
 

@@ -40,7 +40,7 @@ pub fn junit(reports: &[Report]) -> String {
 }
 
 /// Text between tags or quotes of XML and HTML. Characters that XML has no place for become U+FFFD.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

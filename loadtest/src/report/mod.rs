@@ -5,6 +5,7 @@ mod junit;
 mod page;
 mod summary;
 
+pub(crate) use junit::escaped;
 pub use junit::junit;
 pub use page::page;
 pub use summary::summary;

@@ -1,1 +1,0 @@
-"""Parts of `compare.py`: weir beside nginx and HAProxy on one machine, in one interleaved run."""
