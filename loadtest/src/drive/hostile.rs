@@ -27,7 +27,7 @@ pub(super) fn run(job: &Job) -> Result<Tally, DriveError> {
         http1: config(b"http/1.1")?,
         http2: config(b"h2")?,
         tally: RefCell::new(Tally::new(job.scenario.classes.len(), job.seconds)),
-        places: Semaphore::new(job.scenario.generator.connections as usize),
+        places: Semaphore::new(job.connections()),
         job: job.clone(),
     });
     LocalSet::new()
@@ -196,7 +196,8 @@ async fn pour(mut write: WriteHalf<Box<dyn Io>>, bytes: Vec<u8>) {
     silence(write).await;
 }
 
-/// Asks, and takes one byte at a time. Whoever gives up on such a client closes; buffers of the system may hold much.
+/// Asks, and takes one byte at a time; the system takes little more. Whoever gives up on such a client closes, which it
+/// sees when it has read what came before.
 async fn slow_read(stream: Box<dyn Io>, request: Vec<u8>, every: Span, lasts: Span) -> Ending {
     let (mut read, mut write) = tokio::io::split(stream);
     let reading = async {

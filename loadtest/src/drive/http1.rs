@@ -1,5 +1,6 @@
 //! HTTP/1.1: one loop over all connections of a thread.
 
+use super::connect::Window;
 use super::parse::Reader;
 use super::poller::{Poller, thread_cpu};
 use super::stream::Stream;
@@ -183,15 +184,14 @@ impl<'a> Engine<'a> {
 
     /// Another connection; `None` if there are as many as there may be and all are busy.
     fn open(&mut self, class: &Class, lane: Lane, who: &Client, target: Target) -> io::Result<Option<usize>> {
-        let most = (self.job.scenario.generator.connections / self.job.scenario.generator.threads).max(1);
-        if self.connections.len() - self.free.len() >= most as usize && !self.evict() {
+        if self.connections.len() - self.free.len() >= self.job.connections() && !self.evict() {
             return Ok(None);
         }
         let tls = class.request.transport == Transport::Tls;
         let address = if tls { target.https } else { target.http };
         let address = address.ok_or(ErrorKind::AddrNotAvailable)?;
         let source = if address.ip().is_loopback() { who.source } else { Ipv4Addr::LOCALHOST };
-        let mut socket = connect::begin(source, address)?;
+        let mut socket = connect::begin(source, address, Window::Usual)?;
         let mut out = who.preamble().into_bytes();
         let stream = if tls {
             // A PROXY header goes before the handshake, as a whole or not at all: it is short.

@@ -1,9 +1,10 @@
 //! HTTP/2: one connection for each lane of clients, with as many streams at once as the target allows.
 
+use super::connect::Window;
 use super::{DriveError, Job, Target, connect, poller::thread_cpu, timetable, tls};
 use crate::plan::{Client, Planned, client};
 use crate::record::{Failure, Outcome, Tally};
-use crate::scenario::{Body, Class, Identity, Transport};
+use crate::scenario::{Behaviour, Body, Class, Identity, Transport};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use rustls::ClientConfig;
@@ -25,7 +26,7 @@ pub(super) fn run(job: &Job) -> Result<Tally, DriveError> {
         tls: tls::config(&[b"h2"]).map_err(io::Error::other)?,
         tally: RefCell::new(Tally::new(job.scenario.classes.len(), job.seconds)),
         lanes: RefCell::default(),
-        places: Arc::new(Semaphore::new(job.scenario.generator.connections as usize)),
+        places: Arc::new(Semaphore::new(job.connections())),
         job: job.clone(),
     });
     let tasks = LocalSet::new();
@@ -210,7 +211,9 @@ pub(super) async fn dial(
     let encrypted = class.request.transport == Transport::Tls;
     let address = if encrypted { target.https } else { target.http };
     let address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let socket = TcpStream::from_std(connect::begin(who.source, address)?)?;
+    let slow = matches!(class.behaviour, Behaviour::SlowRead { .. });
+    let window = if slow { Window::Small } else { Window::Usual };
+    let socket = TcpStream::from_std(connect::begin(who.source, address, window)?)?;
     let mut socket = tokio::time::timeout(CONNECT, async {
         socket.writable().await?;
         socket.take_error()?.map_or(Ok(socket), Err)

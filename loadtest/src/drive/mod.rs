@@ -126,25 +126,61 @@ enum Engine {
     Hostile,
 }
 
-/// The plan by thread. A client stays with one.
+impl Job {
+    /// Connections that this thread may have at once: it shares them with as many others.
+    fn connections(&self) -> usize {
+        let generator = &self.scenario.generator;
+        (generator.connections / generator.threads.max(1)).max(1) as usize
+    }
+}
+
+/// The plan by engine and thread. A client stays with one.
 fn parts(scenario: &Scenario, plan: &Plan) -> Vec<(Engine, Vec<Planned>)> {
     let threads = scenario.generator.threads.max(1);
-    let mut http1 = vec![Vec::new(); threads as usize];
-    let (mut http2, mut hostile) = (Vec::new(), Vec::new());
+    let mut parts: Vec<_> = [Engine::Http1, Engine::Http2, Engine::Hostile]
+        .into_iter()
+        .flat_map(|engine| (0..threads).map(move |_| (engine, Vec::new())))
+        .collect();
     for planned in &plan.requests {
         let Some(class) = scenario.classes.get(usize::from(planned.class)) else { continue };
-        let of = match (class.behaviour, class.request.protocol) {
-            (Behaviour::Request, Protocol::Http1) => {
-                http1.get_mut((u64::from(planned.client) % threads) as usize)
-            }
-            (Behaviour::Request, Protocol::Http2) => Some(&mut http2),
-            _ => Some(&mut hostile),
+        let engine = match (class.behaviour, class.request.protocol) {
+            (Behaviour::Request, Protocol::Http1) => 0,
+            (Behaviour::Request, Protocol::Http2) => 1,
+            _ => 2,
         };
-        if let Some(part) = of {
+        let number = engine * threads + u64::from(planned.client) % threads;
+        if let Some((_, part)) = parts.get_mut(number as usize) {
             part.push(*planned);
         }
     }
-    let parts = http1.into_iter().map(|part| (Engine::Http1, part));
-    let parts = parts.chain([(Engine::Http2, http2), (Engine::Hostile, hostile)]);
-    parts.filter(|(_, part)| !part.is_empty()).collect()
+    parts.retain(|(_, part)| !part.is_empty());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+
+    #[test]
+    fn every_kind_of_client_is_spread_over_threads_and_each_stays_with_one() {
+        let text = "
+name: threads
+classes:
+  - {name: one, clients: 5, arrivals: {kind: constant, rate: 20}}
+  - {name: two, clients: 5, arrivals: {kind: constant, rate: 20}, request: {protocol: http2}}
+  - {name: bad, clients: 5, arrivals: {kind: constant, rate: 20}, behaviour: {kind: connection-flood, lasts: 1s}}
+phases: [{name: only, duration: 1s}]
+expect: [{kind: errors, class: one}]
+generator: {threads: 2, connections: 7}
+";
+        let scenario = parse(text).unwrap();
+        let parts = parts(&scenario, &Plan::new(&scenario));
+        let engines: Vec<_> = parts.iter().map(|(engine, part)| (*engine, part.len())).collect();
+        let (one, two, bad) = (Engine::Http1, Engine::Http2, Engine::Hostile);
+        assert_eq!(engines, [(one, 12), (one, 8), (two, 12), (two, 8), (bad, 12), (bad, 8)]);
+        for (number, (_, part)) in parts.iter().enumerate() {
+            assert!(part.iter().all(|planned| planned.client as usize % 2 == number % 2));
+        }
+    }
 }

@@ -344,8 +344,18 @@ static EXPECTATION: Shape = OneOf(&[
 ]);
 
 static GENERATOR: Shape = Object(&[
-    f("threads", Optional, &Count(1, 16), "Threads that send; by default 1."),
-    f("connections", Optional, &Count(1, 50_000), "Most connections at once; by default 1000."),
+    f(
+        "threads",
+        Optional,
+        &Count(1, 16),
+        "Threads that send requests of HTTP/1.1, and as many that send those of HTTP/2, and for hostile classes; each client stays with one. By default 1.",
+    ),
+    f(
+        "connections",
+        Optional,
+        &Count(1, 50_000),
+        "Most connections at once of HTTP/1.1, of HTTP/2, and of hostile classes, each; by default 1000.",
+    ),
     f(
         "timeout",
         Optional,

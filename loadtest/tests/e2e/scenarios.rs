@@ -120,6 +120,11 @@ fn slow_heads_are_given_up_and_others_are_served() {
 }
 
 #[test]
+fn slow_readers_are_given_up_and_nothing_is_kept_for_them() {
+    ship("slow-readers.yaml");
+}
+
+#[test]
 fn a_flood_of_handshakes_is_cut_to_its_budget() {
     ship_alone("handshake-flood.yaml");
 }
@@ -263,6 +268,45 @@ fn another_cap_on_sockets_or_handshakes_is_noticed() {
         (" handshake-rate: \"20\"", " handshake-rate: \"22\""),
     ];
     broken("handshakes.yaml", &edits, &["greedy", "crowd"]);
+}
+
+/// Lost by an edit that gives the object another name: for weir it is another object then, which begins anew.
+#[test]
+fn an_edit_that_loses_what_was_counted_is_noticed() {
+    let edits = [
+        (
+            "name: app, namespace: default, annotations: {weir.dev/limit-rps: \"20\"",
+            "name: b, namespace: default, annotations: {weir.dev/limit-rps: \"20\"",
+        ),
+        (
+            "name: app, namespace: default, annotations: {weir.dev/limit-rps: \"5\"",
+            "name: c, namespace: default, annotations: {weir.dev/limit-rps: \"5\"",
+        ),
+    ];
+    let report = broken("edits.yaml", &edits, &["asks"]);
+    // The bursts come at once with the edit.
+    let failed = failed(&report);
+    assert!(failed.iter().any(|line| line.contains("part in second 2")), "{failed:?}");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+}
+
+/// A restart of the only replica loses requests, and so does one that takes no account of those in flight.
+#[test]
+fn a_lost_request_is_noticed() {
+    let _beside = CORES.read().unwrap_or_else(PoisonError::into_inner);
+    for (name, from, to) in [
+        ("edits.yaml", "  - name: raised\n", "  - name: raised\n    restart: 0\n"),
+        (
+            "rolling-restart.yaml",
+            "  replicas: 2\n",
+            "  arguments: [\"--shutdown-timeout=100ms\"]\n  replicas: 2\n",
+        ),
+    ] {
+        let (scenario, staged) = (scenario::parse(&text(name)).unwrap(), edited(name, &[(from, to)]));
+        let report = run_staged(scenario, &staged, &aim(), |_, _| {}).unwrap();
+        let failed = failed(&report);
+        assert!(failed.iter().any(|line| line.starts_with("asks: at most 0 errors")), "{name}: {failed:?}");
+    }
 }
 
 /// Each scenario that ships is run by a test of this file.
