@@ -1,12 +1,13 @@
 //! The current snapshot and the limiter: admits requests.
 
 use crate::admission;
-use crate::declaration::Declaration;
+use crate::declaration::{BackendName, BackendSpec, Declaration};
 use crate::facts::Facts;
 use crate::snapshot::Snapshot;
 use crate::verdict::Verdict;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_limits::{Config, Instant, Limiter, Seed, Sizes, Stats};
 
@@ -62,6 +63,21 @@ impl Engine {
         let next = Arc::new(Snapshot::build(declaration, Some(&previous), self.limiter.seed()));
         self.current.store(Arc::clone(&next));
         next
+    }
+
+    /// Puts other addresses of backends in force, and changes nothing else. A backend that the configuration does not
+    /// have, or whose addresses come from a name, is left as it is.
+    pub fn set_endpoints(&self, backends: &BTreeMap<BackendName, BackendSpec>) {
+        // A snapshot that is being built takes over the addresses that it finds.
+        let _one_at_a_time = self.building.lock();
+        let snapshot = self.current.load();
+        for (name, spec) in backends {
+            if let (Some(backend), BackendSpec::Addresses(addresses)) = (snapshot.backend(name), spec)
+                && backend.external().is_none()
+            {
+                backend.set_addresses(addresses);
+            }
+        }
     }
 
     /// The configuration in force.

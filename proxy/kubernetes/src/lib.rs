@@ -1,13 +1,15 @@
 //! Kubernetes objects in, a declaration out.
 //!
 //! A *source* keeps a store of typed [`objects`]; [`translate()`] turns the store into what `weir-core` builds a snapshot
-//! from, and into findings for the owners of the objects. `translate` is pure: no clock, no I/O, no logging. The source
-//! that is here reads a folder of [`manifests`].
+//! from, and into findings for the owners of the objects. `translate` is pure: no clock, no I/O, no logging. Sources
+//! are a [`cluster`], which is watched, and a folder of [`manifests`].
 
+pub mod cluster;
 pub mod manifests;
 pub mod objects;
 pub mod translate;
 
+pub use cluster::Cluster;
 pub use manifests::Manifests;
 pub use objects::{Object, Objects};
 pub use translate::{Options, translate};

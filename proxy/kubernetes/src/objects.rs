@@ -1,6 +1,6 @@
 //! Typed objects by kind, namespace and name.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -26,6 +26,8 @@ pub struct Objects {
     pub secrets: Table<Secret>,
     /// Config maps.
     pub config_maps: Table<ConfigMap>,
+    /// Namespaces; their own namespace is empty.
+    pub namespaces: Table<Namespace>,
 }
 
 impl Objects {
@@ -38,6 +40,7 @@ impl Objects {
             Object::EndpointSlice(object) => self.endpoint_slices.insert(object),
             Object::Secret(object) => self.secrets.insert(object),
             Object::ConfigMap(object) => self.config_maps.insert(object),
+            Object::Namespace(object) => self.namespaces.insert(object),
         }
     }
 
@@ -50,6 +53,7 @@ impl Objects {
             Kind::EndpointSlice => self.endpoint_slices.remove(namespace, name),
             Kind::Secret => self.secrets.remove(namespace, name),
             Kind::ConfigMap => self.config_maps.remove(namespace, name),
+            Kind::Namespace => self.namespaces.remove(namespace, name),
         }
     }
 
@@ -61,6 +65,7 @@ impl Objects {
             + self.endpoint_slices.len()
             + self.secrets.len()
             + self.config_maps.len()
+            + self.namespaces.len()
     }
 
     /// Whether there is none.
@@ -90,6 +95,11 @@ impl<T: HasMeta> Table<T> {
     /// All of them, by namespace and then by name.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.values().flat_map(BTreeMap::values).map(Arc::as_ref)
+    }
+
+    /// Those of a namespace, by name.
+    pub fn within(&self, namespace: &str) -> impl Iterator<Item = &T> {
+        self.0.get(namespace).into_iter().flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
     /// How many there are.
@@ -147,6 +157,8 @@ pub enum Object {
     Secret(Arc<Secret>),
     /// `v1`
     ConfigMap(Arc<ConfigMap>),
+    /// `v1`
+    Namespace(Arc<Namespace>),
 }
 
 impl Object {
@@ -159,6 +171,7 @@ impl Object {
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::Secret(_) => Kind::Secret,
             Self::ConfigMap(_) => Kind::ConfigMap,
+            Self::Namespace(_) => Kind::Namespace,
         }
     }
 
@@ -171,6 +184,7 @@ impl Object {
             Self::EndpointSlice(object) => &object.metadata,
             Self::Secret(object) => &object.metadata,
             Self::ConfigMap(object) => &object.metadata,
+            Self::Namespace(object) => &object.metadata,
         }
     }
 
@@ -202,17 +216,20 @@ pub enum Kind {
     Secret,
     /// Settings of the whole proxy.
     ConfigMap,
+    /// Where other objects live; its labels say whether weir looks there.
+    Namespace,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ingress,
         Self::IngressClass,
         Self::Service,
         Self::EndpointSlice,
         Self::Secret,
         Self::ConfigMap,
+        Self::Namespace,
     ];
 
     /// `kind` as Kubernetes writes it.
@@ -224,6 +241,7 @@ impl Kind {
             Self::EndpointSlice => "EndpointSlice",
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
+            Self::Namespace => "Namespace",
         }
     }
 
@@ -232,14 +250,14 @@ impl Kind {
         match self {
             Self::Ingress | Self::IngressClass => "networking.k8s.io/v1",
             Self::EndpointSlice => "discovery.k8s.io/v1",
-            Self::Service | Self::Secret | Self::ConfigMap => "v1",
+            Self::Service | Self::Secret | Self::ConfigMap | Self::Namespace => "v1",
         }
     }
 
     /// Whether objects of this kind live in a namespace.
     pub fn scope(self) -> Scope {
         match self {
-            Self::IngressClass => Scope::Cluster,
+            Self::IngressClass | Self::Namespace => Scope::Cluster,
             Self::Ingress | Self::Service | Self::EndpointSlice | Self::Secret | Self::ConfigMap => {
                 Scope::Namespace
             }

@@ -21,6 +21,7 @@ use std::time::Duration;
 use weir_core::Snapshot;
 use weir_core::account::{self, ObjectCounters};
 use weir_core::finding::ObjectRef;
+use weir_kubernetes::cluster::Health;
 use weir_limits::{Sizes, Stats};
 
 /// Everything as it is now, in the text format.
@@ -45,6 +46,7 @@ pub(crate) struct View {
     connections_open: usize,
     uptime: Duration,
     age: Duration,
+    cluster: Option<Arc<Health>>,
 }
 
 impl View {
@@ -59,6 +61,7 @@ impl View {
             connections_open: state.connections_open(),
             uptime: now.saturating_since(weir_limits::Instant::START),
             age: now.saturating_since(loaded.since),
+            cluster: state.cluster().cloned(),
             loaded,
         }
     }

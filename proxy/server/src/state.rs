@@ -5,12 +5,13 @@ use crate::counters::Counters;
 use crate::shared::{Connections, Phase};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
-use weir_core::declaration::Declaration;
+use weir_core::declaration::{BackendName, BackendSpec, Declaration};
 use weir_core::finding::Severity;
 use weir_core::{Engine, Finding};
+use weir_kubernetes::cluster::Health;
 use weir_limits::Instant;
 
 /// What the admin listener shows, and where a source brings what it has read.
@@ -29,6 +30,7 @@ pub struct State {
     /// belong together.
     observed: Mutex<Vec<Finding>>,
     serving: ArcSwap<Option<Serving>>,
+    cluster: OnceLock<Arc<Health>>,
 }
 
 /// The configuration in force, as it came.
@@ -75,7 +77,24 @@ impl State {
             loaded: ArcSwap::default(),
             observed: Mutex::default(),
             serving: ArcSwap::default(),
+            cluster: OnceLock::new(),
         }
+    }
+
+    /// Says how well the API server can be heard, where there is one.
+    pub fn hear(&self, health: Arc<Health>) {
+        // There is one source.
+        let _ = self.cluster.set(health);
+    }
+
+    /// How well the API server can be heard, where there is one.
+    pub fn cluster(&self) -> Option<&Arc<Health>> {
+        self.cluster.get()
+    }
+
+    /// Puts other addresses of backends in force, and nothing else.
+    pub fn set_endpoints(&self, backends: &BTreeMap<BackendName, BackendSpec>) {
+        self.engine.set_endpoints(backends);
     }
 
     /// Puts what a source has read in force. Returns the findings that were not there before.

@@ -121,6 +121,7 @@ impl Reader<'_> {
                 self.read(kind, node, |object| Object::Secret(Arc::new(with_string_data(object))));
             }
             Kind::ConfigMap => self.read(kind, node, |object| Object::ConfigMap(Arc::new(object))),
+            Kind::Namespace => self.read(kind, node, |object| Object::Namespace(Arc::new(object))),
         }
     }
 

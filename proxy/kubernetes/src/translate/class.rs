@@ -5,7 +5,7 @@
 //! manifests has no API server, so the default class is looked up here too.
 
 use super::findings::Findings;
-use super::options::Options;
+use super::options::{Namespaces, Options};
 use crate::objects::{HasMeta, Kind, Objects};
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use std::collections::BTreeMap;
@@ -45,6 +45,7 @@ pub(super) enum Claim {
 
 /// The classes there are.
 pub(super) struct Classes<'a> {
+    objects: &'a Objects,
     options: &'a Options,
     /// Every IngressClass by name.
     claims: BTreeMap<&'a str, Claim>,
@@ -63,12 +64,17 @@ impl<'a> Classes<'a> {
             let ours = [first].into_iter().chain(defaults).any(|class| claim(class, options) == Claim::Ours);
             if ours { Claim::Ours } else { Claim::Others }
         });
-        Self { options, claims, default }
+        Self { objects, options, claims, default }
     }
 
     /// Says whose an Ingress is. One that nobody claims gets a finding, if [`Options::report_unclaimed`] asks for it.
     pub(super) fn claim(&self, ingress: &Ingress, findings: &mut Vec<Finding>) -> Claim {
         if self.options.watch_namespace.as_deref().is_some_and(|watched| watched != ingress.namespace()) {
+            return Claim::Others;
+        }
+        if self.options.namespaces == Namespaces::Selected
+            && self.objects.namespaces.get("", ingress.namespace()).is_none()
+        {
             return Claim::Others;
         }
         let annotation = || ingress.annotation(CLASS_ANNOTATION);

@@ -16,13 +16,15 @@ mod secrets;
 mod tests;
 
 pub use class::{ClassByName, WithoutClass};
-pub use options::{BackendOverride, ObjectName, Options, ParseOptionError};
+pub use options::{BackendOverride, Namespaces, ObjectName, Options, ParseOptionError};
 
-use crate::objects::{Kind, Objects};
+use crate::objects::{HasMeta, Kind, Objects};
 use findings::Findings;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1 as networking;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_core::Finding;
-use weir_core::declaration::{Declaration, Ingress};
+use weir_core::declaration::{BackendName, BackendSpec, Declaration, Ingress};
 
 /// Turns objects into a declaration. Equal arguments give equal results, whatever the order in which the objects came.
 pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Finding>) {
@@ -54,6 +56,27 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
     (declaration, findings)
 }
 
+/// What stands behind these backends now: for a change of endpoints, which changes nothing else. Equal to what
+/// [`translate()`] says of them.
+pub fn endpoints<'a>(
+    objects: &Objects,
+    options: &Options,
+    names: impl Iterator<Item = &'a BackendName>,
+) -> BTreeMap<BackendName, BackendSpec> {
+    backend::resolve(objects, options, &names.cloned().collect())
+}
+
+/// The Secrets that a declaration names, whether or not they are there.
+pub fn named_secrets(declaration: &Declaration) -> BTreeSet<ObjectName> {
+    let named = secrets::named(declaration.default_certificate.clone(), &declaration.ingresses);
+    named.into_iter().map(|secret| ObjectName { namespace: secret.namespace, name: secret.name }).collect()
+}
+
+/// Namespace and name of the Service that a slice belongs to.
+pub(crate) fn service_of(slice: &EndpointSlice) -> Option<(&str, &str)> {
+    Some((slice.namespace(), slice.label(SERVICE_LABEL)?))
+}
+
 fn ingress(
     object: &networking::Ingress,
     policies: &policy::Reader,
@@ -80,3 +103,5 @@ fn ingress(
         tls: secrets::sections(object),
     })
 }
+
+const SERVICE_LABEL: &str = "kubernetes.io/service-name";

@@ -25,6 +25,8 @@ pub struct Options {
     pub report_unclaimed: bool,
     /// Only Ingresses of this namespace (`--watch-namespace`); `None` is every namespace.
     pub watch_namespace: Option<String>,
+    /// Which namespaces, where it is not one alone.
+    pub namespaces: Namespaces,
     /// The prefix of annotations beside `weir.dev`, without the slash (`--annotations-prefix`).
     pub annotation_prefix: String,
     /// The ConfigMap with the settings of the whole proxy (`--configmap`).
@@ -50,6 +52,7 @@ impl Options {
             without_class: WithoutClass::Ignore,
             report_unclaimed: false,
             watch_namespace: None,
+            namespaces: Namespaces::Every,
             annotation_prefix: "nginx.ingress.kubernetes.io".to_owned(),
             config_map: None,
             default_backend: None,
@@ -79,6 +82,15 @@ impl Options {
     pub fn add_backend(&mut self, added: BackendOverride) {
         self.backends.entry(added.backend).or_default().push(added.address);
     }
+}
+
+/// Which namespaces count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespaces {
+    /// All of them.
+    Every,
+    /// Those that there are objects of: the source gets only those that were selected (`--watch-namespace-selector`).
+    Selected,
 }
 
 /// `NAMESPACE/NAME`: a namespaced object named by a flag.

@@ -23,8 +23,9 @@ use weir_core::declaration::Declaration;
 use weir_core::engine::EngineConfig;
 use weir_core::finding::{ObjectRef, Severity};
 use weir_core::{Engine, Finding};
-use weir_kubernetes::Manifests;
+use weir_kubernetes::cluster::{self, ClusterError, Update};
 use weir_kubernetes::manifests::{SourceError, Watcher};
+use weir_kubernetes::{Cluster, Manifests};
 
 /// Why `weir serve` did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum ServeError {
     /// The source cannot be read.
     #[error("--source")]
     Source(#[from] SourceError),
+    /// The cluster cannot be followed.
+    #[error("cannot follow the cluster (--source kubernetes)")]
+    Cluster(#[from] ClusterError),
     /// The admin listener did not start.
     #[error("cannot start the admin listener (--admin)")]
     Admin(#[from] AdminError),
@@ -96,10 +100,33 @@ pub(super) struct Running {
     server: Server,
     admin: Option<SocketAddr>,
     control: tokio::runtime::Runtime,
-    source: Option<Watcher>,
+    source: Following,
     log_writer: Writer,
     /// How long it goes on accepting after the signal to end.
     delay: Duration,
+}
+
+/// The source, for as long as it is followed.
+enum Following {
+    /// There is none.
+    Nothing,
+    /// A folder.
+    Manifests(Watcher),
+    /// A cluster.
+    Cluster(#[expect(dead_code, reason = "held, for it ends when it is dropped")] Cluster),
+}
+
+impl Following {
+    /// Reads everything again, where reading is by file.
+    fn refresh(&self) {
+        match self {
+            Self::Manifests(watcher) => {
+                tracing::info!("reading the manifests again; settings need a restart");
+                watcher.refresh();
+            }
+            Self::Nothing | Self::Cluster(_) => tracing::info!("there are no files to read again"),
+        }
+    }
 }
 
 /// Starts everything. What can fail comes before the first request: a start is whole or is none.
@@ -176,22 +203,47 @@ impl Running {
     /// Waits for the signal to end, and then for the requests in flight; a second signal ends at once.
     pub(super) fn wait(self) -> Result<(), ServeError> {
         let Self { server, control, source, log_writer, delay, .. } = self;
-        let ended = control.block_on(wait(server, source.as_ref(), delay));
+        let ended = control.block_on(wait(server, &source, delay));
         drop(source);
         log_writer.join();
         ended
     }
 }
 
-/// Reads the source for the first time and follows its changes until the result is dropped.
-fn follow(settings: &Settings, state: &Arc<State>) -> Result<Option<Watcher>, ServeError> {
-    let Some(Source::Manifests(folder)) = &settings.source else { return Ok(None) };
-    let mut manifests = Manifests::new(folder, settings.options())?;
-    if let Some((declaration, findings)) = manifests.refresh() {
-        apply(state, declaration, findings);
+/// Reads the source for the first time and follows its changes until the result is dropped. A cluster may not be there
+/// yet: requests are served, and `/readyz` says yes, once it has been listed.
+fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeError> {
+    match &settings.source {
+        None => Ok(Following::Nothing),
+        Some(Source::Manifests(folder)) => {
+            let mut manifests = Manifests::new(folder, settings.options())?;
+            if let Some((declaration, findings)) = manifests.refresh() {
+                apply(state, declaration, findings);
+            }
+            let state = state.clone();
+            let watcher =
+                manifests.spawn(move |declaration, findings| apply(&state, declaration, findings))?;
+            Ok(Following::Manifests(watcher))
+        }
+        Some(Source::Kubernetes) => {
+            let cluster = cluster::Settings {
+                options: settings.options(),
+                namespace_selector: settings.objects.watch_namespace_selector.clone(),
+                kubeconfig: settings.objects.kubeconfig.clone(),
+                timing: cluster::Timing::default(),
+            };
+            let put = {
+                let state = state.clone();
+                move |update| match update {
+                    Update::Configuration(declaration, findings) => apply(&state, *declaration, findings),
+                    Update::Endpoints(backends) => state.set_endpoints(&backends),
+                }
+            };
+            let cluster = Cluster::follow(cluster, put)?;
+            state.hear(cluster.health().clone());
+            Ok(Following::Cluster(cluster))
+        }
     }
-    let state = state.clone();
-    Ok(Some(manifests.spawn(move |declaration, findings| apply(&state, declaration, findings))?))
 }
 
 /// The object with the settings of the whole proxy, or what stands for it if there is none.
@@ -257,7 +309,7 @@ fn announce(settings: &Settings, server: &Server, admin: Option<SocketAddr>) -> 
 
 /// Waits for the signal to end. Then nobody should be sent here, and after `delay` accepting ends, and then the requests
 /// in flight. A second signal ends at once. Whoever sits at a terminal (SIGINT) need not wait for `delay`.
-async fn wait(server: Server, source: Option<&Watcher>, delay: Duration) -> Result<(), ServeError> {
+async fn wait(server: Server, source: &Following, delay: Duration) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Control)?;
     let delay = match signals.end(source).await {
         End::Terminate => delay,
@@ -309,15 +361,12 @@ impl Signals {
     }
 
     /// The next signal to end. Those to read the files again (SIGHUP) are obeyed meanwhile.
-    async fn end(&mut self, source: Option<&Watcher>) -> End {
+    async fn end(&mut self, source: &Following) -> End {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return End::Terminate,
                 _ = self.interrupt.recv() => return End::Interrupt,
-                _ = self.hang_up.recv() => {
-                    tracing::info!("reading the manifests again; settings need a restart");
-                    source.into_iter().for_each(Watcher::refresh);
-                }
+                _ = self.hang_up.recv() => source.refresh(),
             }
         }
     }

@@ -223,6 +223,28 @@ pub static FAMILIES: &[Family] = &[
         collect: |view, samples| samples.push(&[], number(view.loaded.generation)),
     },
     Family {
+        name: "weir_source_age_seconds",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "How old the objects may be that the configuration was made of: for how long some watch of the API server \
+               has been broken. 0 while all of them work.",
+        collect: |view, samples| {
+            if let Some(health) = &view.cluster {
+                samples.push(&[], health.age(std::time::Instant::now()).as_secs_f64());
+            }
+        },
+    },
+    Family {
+        name: "weir_source_failures_total",
+        kind: Kind::Counter,
+        labels: &["kind"],
+        help: "Lists and watches of the API server that failed, by kind of object.",
+        collect: |view, samples| {
+            let failures = view.cluster.iter().flat_map(|health| health.failures());
+            failures.for_each(|(kind, count)| samples.push_counted(&[kind.as_str()], count));
+        },
+    },
+    Family {
         name: "weir_snapshot_age_seconds",
         kind: Kind::Gauge,
         labels: &[],

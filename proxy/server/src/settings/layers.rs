@@ -65,7 +65,7 @@ pub fn read(
     }
     let warnings = apply_foreign(&flags, &given, &mut settings, &mut mistakes);
     if settings.source.is_none() && !given.contains(&"source") {
-        let expected = "is missing: expected manifests=DIR".to_owned();
+        let expected = "is missing: expected kubernetes or manifests=DIR".to_owned();
         mistakes.push(Mistake { place: "--source".to_owned(), value: None, expected });
     }
     if mistakes.is_empty() { Ok(Read { settings, warnings }) } else { Err(mistakes) }

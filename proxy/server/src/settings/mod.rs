@@ -22,7 +22,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use weir_core::policy::Profile;
-use weir_kubernetes::translate::{BackendOverride, ClassByName, ObjectName, Options, WithoutClass};
+use weir_kubernetes::translate::{
+    BackendOverride, ClassByName, Namespaces, ObjectName, Options, WithoutClass,
+};
 
 /// What the operator decides. Every field already has its default.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +70,8 @@ pub struct Settings {
 pub enum Source {
     /// A folder of manifests.
     Manifests(PathBuf),
+    /// The API server of a cluster.
+    Kubernetes,
 }
 
 /// Address of metrics, health and status (`--admin`).
@@ -94,8 +98,12 @@ pub enum LogFormat {
 /// Decisions about objects. What is `None` is as the source has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObjectSettings {
-    /// `spec.controller` of IngressClasses that are ours.
-    pub controller_class: Option<String>,
+    /// The file that says where the API server is.
+    pub kubeconfig: Option<PathBuf>,
+    /// Only namespaces with these labels.
+    pub watch_namespace_selector: Option<String>,
+    /// `spec.controller` of IngressClasses that are ours; empty is as the source has it.
+    pub controller_class: Vec<String>,
     /// Class name that is ours.
     pub ingress_class: Option<String>,
     /// Whether an IngressClass with our name is ours whatever its controller says.
@@ -145,10 +153,17 @@ impl Default for Settings {
 impl Settings {
     /// How objects are translated.
     pub fn options(&self) -> Options {
-        let mut options = Options { profile: self.profile, ..Options::manifests() };
+        let defaults = match self.source {
+            Some(Source::Kubernetes) => Options::cluster(),
+            Some(Source::Manifests(_)) | None => Options::manifests(),
+        };
+        let mut options = Options { profile: self.profile, ..defaults };
         let objects = &self.objects;
-        if let Some(controller) = &objects.controller_class {
-            options.controllers = vec![controller.clone()];
+        if !objects.controller_class.is_empty() {
+            options.controllers.clone_from(&objects.controller_class);
+        }
+        if objects.watch_namespace_selector.is_some() {
+            options.namespaces = Namespaces::Selected;
         }
         if let Some(class) = &objects.ingress_class {
             options.class_names = vec![class.clone()];

@@ -50,15 +50,28 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "source",
         placeholder: "SOURCE",
-        summary: "Where objects come from: `manifests=DIR` reads a folder and its subfolders, and follows changes.",
+        summary: "Where objects come from: `kubernetes` watches the API server of a cluster; `manifests=DIR` reads a folder \
+                  and its subfolders, and follows changes.",
         good: "manifests=/etc/weir/manifests",
         bad: "manifests",
         arity: Arity::One,
         set: |settings, text| value::source(text).map(|source| settings.source = Some(source)),
         print: |settings| match &settings.source {
             Some(Source::Manifests(folder)) => format!("manifests={}", folder.display()),
+            Some(Source::Kubernetes) => "kubernetes".to_owned(),
             None => String::new(),
         },
+    },
+    Row {
+        name: "kubeconfig",
+        placeholder: "FILE",
+        summary: "Where the API server is, and who we are to it. Without it a pod's service account is used, or else \
+                  `KUBECONFIG` or `~/.kube/config`.",
+        good: "/etc/weir/kubeconfig",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::file(text).map(|file| settings.objects.kubeconfig = Some(file)),
+        print: |_| String::new(),
     },
     Row {
         name: "http",
@@ -166,12 +179,13 @@ pub static ROWS: &[Row] = &[
     Row {
         name: "controller-class",
         placeholder: "NAME",
-        summary: "`spec.controller` of IngressClasses that are ours. By default those of weir and, with manifests, of \
-                  ingress-nginx.",
+        summary: "`spec.controller` of IngressClasses that are ours; several may be given. By default \
+                  `weir.dev/ingress-controller` and, with manifests, `k8s.io/ingress-nginx`. In a cluster, give the latter \
+                  to take over from ingress-nginx.",
         good: "k8s.io/ingress-nginx",
         bad: "",
-        arity: Arity::One,
-        set: |settings, text| value::name(text).map(|name| settings.objects.controller_class = Some(name)),
+        arity: Arity::Many(|settings| settings.objects.controller_class.clear()),
+        set: |settings, text| value::name(text).map(|name| settings.objects.controller_class.push(name)),
         print: |_| String::new(),
     },
     Row {
@@ -217,6 +231,19 @@ pub static ROWS: &[Row] = &[
             // ingress-nginx's default is the empty string, and Helm values pass it on.
             settings.objects.watch_namespace = (!text.is_empty()).then(|| text.to_owned());
             Ok(())
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "watch-namespace-selector",
+        placeholder: "SELECTOR",
+        summary: "Take only Ingresses of namespaces whose labels this selects, such as `team=shop,stage!=test`. With \
+                  `source` kubernetes, and not together with `watch-namespace`.",
+        good: "team=shop",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| {
+            value::name(text).map(|name| settings.objects.watch_namespace_selector = Some(name))
         },
         print: |_| String::new(),
     },

@@ -33,8 +33,8 @@ fn the_least_that_is_needed_is_a_source() {
     check_mistakes(
         read(""),
         &expect![[r#"
-        --source: is missing: expected manifests=DIR
-    "#]],
+            --source: is missing: expected kubernetes or manifests=DIR
+        "#]],
     );
 }
 
@@ -47,22 +47,21 @@ fn all_mistakes_are_reported_at_once() {
     check_mistakes(
         read_with(arguments, &environment, file),
         &expect![[r#"
-        --htp: unknown flag; did you mean --http?
-        --admin: needs a value
-        weir serve: expected a flag, found "stray"
-        --upstream: is not in this version
-        weir.yaml: access-log: expected one value
-        weir.yaml: listen: unknown setting
-        --source: kubernetes is not in this version; expected manifests=DIR, found "kubernetes"
-        --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "localhost"
-        --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "1.2.3.4"
-        --profile: expected weir or ingress-nginx, found "nginx"
-        weir.yaml: workers: expected a whole number from 1 to 1024, found "0"
-        --clients: expected a whole number from 1 to 100000000, found "many"
-        WEIR_SHUTDOWN_TIMEOUT: expected a duration such as 30s, 500ms or 2m, at most 24h, found "1y"
-        WEIR_LANE: expected auto or pingora, found "fast"
-        --healthz-port: expected a port from 0 to 65535, found "99999"
-    "#]],
+            --htp: unknown flag; did you mean --http?
+            --admin: needs a value
+            weir serve: expected a flag, found "stray"
+            --upstream: is not in this version
+            weir.yaml: access-log: expected one value
+            weir.yaml: listen: unknown setting
+            --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "localhost"
+            --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "1.2.3.4"
+            --profile: expected weir or ingress-nginx, found "nginx"
+            weir.yaml: workers: expected a whole number from 1 to 1024, found "0"
+            --clients: expected a whole number from 1 to 100000000, found "many"
+            WEIR_SHUTDOWN_TIMEOUT: expected a duration such as 30s, 500ms or 2m, at most 24h, found "1y"
+            WEIR_LANE: expected auto or pingora, found "fast"
+            --healthz-port: expected a port from 0 to 65535, found "99999"
+        "#]],
     );
 }
 
@@ -87,8 +86,8 @@ fn a_source_of_a_later_version_says_so() {
     check_mistakes(
         read("--source podinfo=/etc/podinfo/annotations"),
         &expect![[r#"
-        --source: podinfo is not in this version; expected manifests=DIR, found "podinfo=/etc/podinfo/annotations"
-    "#]],
+            --source: podinfo is not in this version; expected kubernetes or manifests=DIR, found "podinfo=/etc/podinfo/annotations"
+        "#]],
     );
 }
 

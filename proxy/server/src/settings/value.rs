@@ -5,6 +5,7 @@ use crate::access_log;
 use crate::shared::Lanes;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 use weir_core::policy::Profile;
 
@@ -36,7 +37,7 @@ pub(super) fn source(text: &str) -> Result<Source, Expected> {
     match text.split_once('=') {
         Some(("manifests", folder)) if !folder.is_empty() => Ok(Source::Manifests(folder.into())),
         Some(("podinfo", _)) => Err(format!("podinfo is not in this version; {SOURCE}")),
-        None if text == "kubernetes" => Err(format!("kubernetes is not in this version; {SOURCE}")),
+        None if text == "kubernetes" => Ok(Source::Kubernetes),
         _ => Err(SOURCE.to_owned()),
     }
 }
@@ -117,6 +118,10 @@ pub(super) fn name(text: &str) -> Result<String, Expected> {
     plain.then(|| text.to_owned()).ok_or_else(|| "expected a name".to_owned())
 }
 
+pub(super) fn file(text: &str) -> Result<PathBuf, Expected> {
+    (!text.is_empty()).then(|| text.into()).ok_or_else(|| "expected a file".to_owned())
+}
+
 fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Expected> {
     let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     chosen.ok_or_else(|| {
@@ -126,5 +131,5 @@ fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Expected> {
 }
 
 const ADDRESS: &str = "expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080";
-const SOURCE: &str = "expected manifests=DIR";
+const SOURCE: &str = "expected kubernetes or manifests=DIR";
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

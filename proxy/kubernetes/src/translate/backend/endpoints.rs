@@ -4,6 +4,7 @@ use super::port::Wanted;
 use super::{Part, Problem};
 use crate::objects::{HasMeta, Kind, Objects};
 use crate::translate::findings::Findings;
+use crate::translate::service_of;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +21,23 @@ pub(super) struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     pub(super) fn new(objects: &'a Objects) -> Self {
+        Self::index(objects.endpoint_slices.iter())
+    }
+
+    /// Those of these Services only, given as namespace and name.
+    pub(super) fn of(objects: &'a Objects, services: &BTreeSet<(&str, &str)>) -> Self {
+        let namespaces: BTreeSet<_> = services.iter().map(|(namespace, _)| *namespace).collect();
+        let slices = namespaces.into_iter().flat_map(|namespace| objects.endpoint_slices.within(namespace));
+        Self::index(
+            slices.filter(|slice| service_of(slice).is_some_and(|service| services.contains(&service))),
+        )
+    }
+
+    fn index(slices: impl Iterator<Item = &'a EndpointSlice>) -> Self {
         let mut by_service = BTreeMap::<_, Vec<_>>::new();
-        for slice in objects.endpoint_slices.iter() {
-            if let Some(service) = slice.label(SERVICE_LABEL) {
-                by_service.entry((slice.namespace(), service)).or_default().push(slice);
+        for slice in slices {
+            if let Some(service) = service_of(slice) {
+                by_service.entry(service).or_default().push(slice);
             }
         }
         Self { by_service, checked: BTreeSet::new() }
@@ -175,5 +189,3 @@ fn missing_port(wanted: &Wanted<'_>) -> String {
 fn problem(part: Part, code: &'static str, message: String) -> Problem {
     Problem { part, severity: Severity::Warn, code, message }
 }
-
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";

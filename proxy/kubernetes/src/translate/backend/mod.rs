@@ -29,6 +29,18 @@ pub(super) struct Backends<'a> {
     findings: Vec<Finding>,
 }
 
+/// What stands behind these backends, and nothing about anything else.
+pub(super) fn resolve(
+    objects: &Objects,
+    options: &Options,
+    names: &BTreeSet<BackendName>,
+) -> BTreeMap<BackendName, BackendSpec> {
+    let services = names.iter().map(|name| (name.namespace.as_str(), name.service.as_str())).collect();
+    let mut backends = Backends::with(objects, options, Slices::of(objects, &services));
+    names.iter().for_each(|name| drop(backends.resolve(name)));
+    backends.resolved.into_iter().map(|(name, resolved)| (name, resolved.spec)).collect()
+}
+
 struct Resolved {
     spec: BackendSpec,
     problem: Option<Problem>,
@@ -52,10 +64,14 @@ enum Part {
 
 impl<'a> Backends<'a> {
     pub(super) fn new(objects: &'a Objects, options: &'a Options) -> Self {
+        Self::with(objects, options, Slices::new(objects))
+    }
+
+    fn with(objects: &'a Objects, options: &'a Options, slices: Slices<'a>) -> Self {
         Self {
             objects,
             options,
-            slices: Slices::new(objects),
+            slices,
             resolved: BTreeMap::new(),
             used_overrides: BTreeSet::new(),
             findings: Vec::new(),

@@ -41,7 +41,18 @@ pub(super) fn read(
     ingresses: &[Ingress],
     findings: &mut Vec<Finding>,
 ) -> BTreeMap<SecretName, SecretContent> {
-    let mut named: BTreeSet<SecretName> = default_certificate(options).into_iter().collect();
+    let named = named(default_certificate(options), ingresses);
+    let content = |name: SecretName| {
+        let secret = objects.secrets.get(&name.namespace, &name.name)?;
+        let content = content(&name, secret, findings);
+        Some((name, content))
+    };
+    named.into_iter().filter_map(content).collect()
+}
+
+/// The Secrets that are named.
+pub(super) fn named(default: Option<SecretName>, ingresses: &[Ingress]) -> BTreeSet<SecretName> {
+    let mut named: BTreeSet<SecretName> = default.into_iter().collect();
     for ingress in ingresses {
         let sections = ingress.tls.iter().filter_map(|section| section.secret.as_ref());
         let policy = &ingress.policy;
@@ -49,12 +60,7 @@ pub(super) fn read(
         let own = |name: &&SecretName| name.namespace == ingress.object.namespace;
         named.extend(sections.chain(annotations).filter(own).cloned());
     }
-    let content = |name: SecretName| {
-        let secret = objects.secrets.get(&name.namespace, &name.name)?;
-        let content = content(&name, secret, findings);
-        Some((name, content))
-    };
-    named.into_iter().filter_map(content).collect()
+    named
 }
 
 fn content(name: &SecretName, secret: &Secret, findings: &mut Vec<Finding>) -> SecretContent {

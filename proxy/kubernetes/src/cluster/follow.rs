@@ -1,0 +1,405 @@
+//! The loop: hears watches, waits for quiet, translates, hands on.
+
+use super::client::{self, ClientError};
+use super::debounce::Debounce;
+use super::health::Health;
+use super::prune::Watched;
+use super::reflector::{Denied, Reflector};
+use super::resource::{Objects, Versions};
+use super::secrets::Reads;
+use super::store::{Change, Store, by_service};
+use super::stream::{Heard, Stream};
+use super::{Settings, Update};
+use crate::objects::{Kind, Object};
+use crate::translate::{self, ObjectName};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use kube::{Api, Client, Config};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use weir_core::declaration::{BackendName, BackendSpec};
+
+/// Follows a cluster.
+pub(super) struct Follower<F> {
+    settings: Settings,
+    config: Config,
+    health: Arc<Health>,
+    on_update: F,
+    store: Store,
+    debounce: Debounce,
+    told: mpsc::Sender<Heard>,
+    heard: mpsc::Receiver<Heard>,
+    watches: BTreeMap<Stream, Task>,
+    secrets: Secrets,
+    /// Backends of the configuration in force, by their Service.
+    backends: BTreeMap<ObjectName, Vec<BackendName>>,
+    /// Those of them without an address.
+    empty: BTreeSet<BackendName>,
+    /// Until when a configuration waits for Secrets that are being read.
+    hold: Option<Instant>,
+    progress: Progress,
+}
+
+/// Whether a configuration was handed on.
+#[derive(Clone, Copy, PartialEq)]
+enum Progress {
+    New,
+    Started,
+}
+
+/// How Secrets come here.
+enum Secrets {
+    /// Each by a watch of its own.
+    Watched,
+    /// By being read when their version changes.
+    Read(Reader),
+}
+
+/// Reads Secrets by name.
+struct Reader {
+    api: Client,
+    reads: Reads,
+    done: mpsc::Sender<(ObjectName, Option<Object>)>,
+    read: mpsc::Receiver<(ObjectName, Option<Object>)>,
+    at_once: Arc<Semaphore>,
+    tasks: BTreeMap<ObjectName, Task>,
+}
+
+/// A task that ends when nobody holds it.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<F: FnMut(Update)> Follower<F> {
+    pub(super) async fn new(
+        settings: Settings,
+        health: Arc<Health>,
+        on_update: F,
+    ) -> Result<Self, ClientError> {
+        let config = client::config(settings.kubeconfig.as_deref()).await?;
+        let (told, heard) = mpsc::channel(CHANNEL);
+        let secrets = match settings.options.watch_namespace {
+            Some(_) => Secrets::Watched,
+            None => {
+                let (done, read) = mpsc::channel(READS);
+                Secrets::Read(Reader {
+                    api: client::client(&config)?,
+                    reads: Reads::default(),
+                    done,
+                    read,
+                    at_once: Arc::new(Semaphore::new(READS)),
+                    tasks: BTreeMap::new(),
+                })
+            }
+        };
+        let mut follower = Self {
+            settings,
+            config,
+            health,
+            on_update,
+            store: Store::default(),
+            debounce: Debounce::default(),
+            told,
+            heard,
+            watches: BTreeMap::new(),
+            secrets,
+            backends: BTreeMap::new(),
+            empty: BTreeSet::new(),
+            hold: None,
+            progress: Progress::New,
+        };
+        follower.begin()?;
+        Ok(follower)
+    }
+
+    /// Begins every watch that does not depend on what others tell.
+    fn begin(&mut self) -> Result<(), ClientError> {
+        self.watch_namespaced::<Ingress>(Kind::Ingress)?;
+        self.watch_namespaced::<Service>(Kind::Service)?;
+        self.watch_namespaced::<EndpointSlice>(Kind::EndpointSlice)?;
+        let classes = Objects(Api::<IngressClass>::all(client::client(&self.config)?));
+        self.watch(Stream::All(Kind::IngressClass), classes, None);
+        if let Some(selector) = self.settings.namespace_selector.clone() {
+            let namespaces = Objects(Api::<Namespace>::all(client::client(&self.config)?));
+            self.watch(Stream::All(Kind::Namespace), namespaces, Some(selector));
+        }
+        if matches!(self.secrets, Secrets::Read(_)) {
+            let versions = Versions(Api::<Secret>::all(client::client(&self.config)?));
+            self.watch(Stream::SecretVersions, versions, None);
+        }
+        if let Some(name) = self.settings.options.config_map.clone() {
+            let api = Api::<ConfigMap>::namespaced(client::client(&self.config)?, &name.namespace);
+            self.watch(Stream::Named(Kind::ConfigMap, name), Objects(api), None);
+        }
+        Ok(())
+    }
+
+    fn watch_namespaced<K>(&mut self, kind: Kind) -> Result<(), ClientError>
+    where
+        K: Watched
+            + kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let client = client::client(&self.config)?;
+        let api = match &self.settings.options.watch_namespace {
+            Some(namespace) => Api::<K>::namespaced(client, namespace),
+            None => Api::<K>::all(client),
+        };
+        self.watch(Stream::All(kind), Objects(api), None);
+        Ok(())
+    }
+
+    fn watch<R: super::reflector::Resource>(&mut self, stream: Stream, resource: R, labels: Option<String>) {
+        let fields = match &stream {
+            Stream::Named(_, name) => Some(format!("metadata.name={}", name.name)),
+            Stream::All(_) | Stream::SecretVersions => None,
+        };
+        // Who may only see one namespace may not see classes, and needs none: then the class's name decides.
+        let denied = match (&stream, &self.settings.options.watch_namespace) {
+            (Stream::All(Kind::IngressClass), Some(_)) => Denied::MeansNone,
+            _ => Denied::IsAFailure,
+        };
+        let reflector = Reflector {
+            resource,
+            stream: stream.clone(),
+            fields,
+            labels,
+            denied,
+            timing: self.settings.timing,
+            health: Arc::clone(&self.health),
+            told: self.told.clone(),
+        };
+        self.store.expect(stream.clone());
+        self.watches.insert(stream, Task(tokio::spawn(reflector.run())));
+    }
+
+    /// Follows until it is dropped.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let due = self.due().map(tokio::time::Instant::from_std);
+            let secrets = &mut self.secrets;
+            tokio::select! {
+                // What was told comes first: more of it may be on the way, and the debounce has a longest time.
+                biased;
+                _ = self.heard.recv_many(&mut batch, BATCH) => {
+                    batch.drain(..).for_each(|heard| self.store.hear(heard));
+                    self.read_secrets();
+                    self.note();
+                }
+                Some((name, secret)) = secrets.read() => self.secret_read(&name, secret),
+                () = wait(due), if due.is_some() => self.act(Instant::now()),
+            }
+        }
+    }
+
+    /// When to act: nothing is handed on before everything was listed.
+    fn due(&self) -> Option<Instant> {
+        if !self.store.is_complete() {
+            return None;
+        }
+        match self.hold {
+            Some(hold) if self.is_waiting() => Some(hold),
+            _ => self.debounce.due(),
+        }
+    }
+
+    fn note(&mut self) {
+        if *self.store.change() != Change::Nothing {
+            self.debounce.change(Instant::now());
+        }
+    }
+
+    fn act(&mut self, now: Instant) {
+        match self.store.take_change() {
+            Change::Nothing => {}
+            Change::Endpoints(services) => self.endpoints(&services),
+            Change::Everything => self.everything(now),
+        }
+        self.debounce.done(now, Instant::now());
+        self.note();
+    }
+
+    /// Hands on the addresses of these Services. Whether a Service has any is also a finding, which comes with the next
+    /// configuration.
+    fn endpoints(&mut self, services: &BTreeSet<ObjectName>) {
+        let names = services.iter().filter_map(|service| self.backends.get(service)).flatten();
+        let specs = translate::endpoints(self.store.objects(), &self.settings.options, names);
+        if specs.is_empty() {
+            return;
+        }
+        if specs.iter().any(|(name, spec)| is_empty(spec) != self.empty.contains(name)) {
+            self.store.touch();
+        }
+        (self.on_update)(Update::Endpoints(specs));
+    }
+
+    fn everything(&mut self, now: Instant) {
+        let (declaration, findings) = translate::translate(self.store.objects(), &self.settings.options);
+        self.want(translate::named_secrets(&declaration));
+        if self.is_waiting() {
+            let patience = if self.progress == Progress::New { PATIENCE_AT_START } else { PATIENCE };
+            if now < *self.hold.get_or_insert(now + patience) {
+                self.store.touch();
+                return;
+            }
+        }
+        self.hold = None;
+        self.progress = Progress::Started;
+        self.backends = by_service(declaration.backends.keys());
+        let empty = declaration.backends.iter().filter(|(_, spec)| is_empty(spec));
+        self.empty = empty.map(|(name, _)| name.clone()).collect();
+        tracing::debug!(objects = self.store.objects().len(), "objects translated");
+        (self.on_update)(Update::Configuration(Box::new(declaration), findings));
+    }
+
+    /// Sees to it that these Secrets are known, and no others.
+    fn want(&mut self, wanted: BTreeSet<ObjectName>) {
+        if let Secrets::Read(reader) = &mut self.secrets {
+            for name in reader.reads.want(wanted) {
+                reader.tasks.remove(&name);
+                self.store.put_secret(&name, None);
+            }
+            // What nobody needs was no change.
+            let _ = self.store.take_change();
+            self.read_secrets();
+            return;
+        }
+        let watched = |(stream, _): (&Stream, &Task)| match stream {
+            Stream::Named(Kind::Secret, name) => Some(name.clone()),
+            _ => None,
+        };
+        let watched: BTreeSet<_> = self.watches.iter().filter_map(watched).collect();
+        for name in watched.difference(&wanted) {
+            let stream = Stream::Named(Kind::Secret, name.clone());
+            self.watches.remove(&stream);
+            self.store.forget(&stream);
+            self.health.forget(&stream);
+        }
+        let _ = self.store.take_change();
+        for name in wanted.difference(&watched) {
+            match client::client(&self.config) {
+                Ok(client) => {
+                    let api = Api::<Secret>::namespaced(client, &name.namespace);
+                    self.watch(Stream::Named(Kind::Secret, name.clone()), Objects(api), None);
+                }
+                Err(error) => tracing::error!(%name, %error, "a Secret cannot be watched"),
+            }
+        }
+    }
+
+    /// Whether a Secret that is needed is not known yet, and will be soon.
+    fn is_waiting(&self) -> bool {
+        match &self.secrets {
+            Secrets::Read(reader) => {
+                let secrets = &self.store.objects().secrets;
+                reader.reads.is_waiting(|name| secrets.get(&name.namespace, &name.name).is_some())
+            }
+            Secrets::Watched => self
+                .watches
+                .keys()
+                .any(|stream| stream.kind() == Kind::Secret && !self.store.has_listed(stream)),
+        }
+    }
+
+    /// Begins to read the Secrets that are needed and have changed.
+    fn read_secrets(&mut self) {
+        let Secrets::Read(reader) = &mut self.secrets else { return };
+        for name in reader.reads.begin(|name| self.store.version(name)) {
+            let api = Api::<Secret>::namespaced(reader.api.clone(), &name.namespace);
+            let read = read(
+                api,
+                name.clone(),
+                self.settings.timing,
+                Arc::clone(&reader.at_once),
+                reader.done.clone(),
+            );
+            reader.tasks.insert(name, Task(tokio::spawn(read)));
+        }
+    }
+
+    fn secret_read(&mut self, name: &ObjectName, secret: Option<Object>) {
+        if let Secrets::Read(reader) = &mut self.secrets
+            && reader.reads.end(name)
+        {
+            reader.tasks.remove(name);
+            self.store.put_secret(name, secret);
+            // It may have changed while it was read.
+            self.read_secrets();
+            self.note();
+        }
+    }
+}
+
+impl Secrets {
+    /// The next Secret that was read.
+    async fn read(&mut self) -> Option<(ObjectName, Option<Object>)> {
+        match self {
+            Self::Read(reader) => reader.read.recv().await,
+            Self::Watched => std::future::pending().await,
+        }
+    }
+}
+
+/// Reads a Secret, however often it takes.
+async fn read(
+    api: Api<Secret>,
+    name: ObjectName,
+    timing: super::Timing,
+    at_once: Arc<Semaphore>,
+    done: mpsc::Sender<(ObjectName, Option<Object>)>,
+) {
+    let mut pause = timing.pause_min;
+    let secret = loop {
+        let Ok(_turn) = at_once.acquire().await else { return };
+        match tokio::time::timeout(timing.list, api.get_opt(&name.name)).await {
+            Ok(Ok(secret)) => break secret,
+            Ok(Err(error)) => {
+                tracing::warn!(%name, %error, "a Secret cannot be read; what is known stays in force");
+            }
+            Err(_) => tracing::warn!(%name, "a Secret is not sent; what is known stays in force"),
+        }
+        drop(_turn);
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(timing.pause_max);
+    };
+    let _ = done.send((name, secret.map(Watched::into_object))).await;
+}
+
+async fn wait(until: Option<tokio::time::Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn is_empty(spec: &BackendSpec) -> bool {
+    matches!(spec, BackendSpec::Addresses(addresses) if addresses.is_empty())
+}
+
+/// Events on their way from watches.
+const CHANNEL: usize = 1024;
+/// Events taken at once.
+const BATCH: usize = 256;
+/// Secrets that are read at the same time.
+const READS: usize = 16;
+/// How long a configuration waits for Secrets that are new in it.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The same for the first configuration, before which nobody is served.
+const PATIENCE_AT_START: Duration = Duration::from_secs(10);

@@ -1,0 +1,134 @@
+//! A cluster as a source: watches the API server, and writes back what its users want to know.
+//!
+//! One thread follows everything. Watches ([`reflector`]) tell it what is there; the [`store`] keeps it and knows what
+//! changed; changes are collected for a moment ([`debounce`]), translated, and handed on. A change of endpoints alone is
+//! no new configuration: only the addresses of its backends are handed on.
+//!
+//! Whatever becomes of the API server, the last configuration stays in force; [`Health::age`] says how old it may be.
+
+mod client;
+mod debounce;
+mod follow;
+mod health;
+mod prune;
+mod reflector;
+mod resource;
+mod secrets;
+mod store;
+mod stream;
+
+pub use client::ClientError;
+pub use health::Health;
+pub use reflector::Timing;
+
+use crate::translate::Options;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use tokio::sync::oneshot;
+use weir_core::Finding;
+use weir_core::declaration::{BackendName, BackendSpec, Declaration};
+
+/// What the operator decides about the cluster.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How objects are translated. [`Options::watch_namespace`] also narrows what is watched.
+    pub options: Options,
+    /// Only namespaces with these labels (`--watch-namespace-selector`), as the API server understands it.
+    pub namespace_selector: Option<String>,
+    /// The file that says where the API server is; without one the environment does.
+    pub kubeconfig: Option<PathBuf>,
+    /// How long things may take.
+    pub timing: Timing,
+}
+
+/// What is to be put in force.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// Another configuration, with what is wrong with its objects.
+    Configuration(Box<Declaration>, Vec<Finding>),
+    /// Other addresses of these backends of the configuration in force, and nothing else.
+    Endpoints(BTreeMap<BackendName, BackendSpec>),
+}
+
+/// Why the cluster cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// It is not known where the API server is, or how to talk to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The system has no thread left.
+    #[error("cannot start a thread to watch the cluster")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Follows a cluster until it is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    health: Arc<Health>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cluster {
+    /// Begins to follow. `on_update` is called on a thread of its own, for the first time when everything has been listed;
+    /// an API server that is not there yet is waited for.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known where the API server is, or there is no thread.
+    pub fn follow(
+        settings: Settings,
+        on_update: impl FnMut(Update) + Send + 'static,
+    ) -> Result<Self, ClusterError> {
+        let health = Arc::new(Health::default());
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let work = {
+            let health = Arc::clone(&health);
+            move || {
+                let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(tell.send(Err(ClusterError::Thread(error)))),
+                };
+                runtime.block_on(async {
+                    match follow::Follower::new(settings, health, on_update).await {
+                        Ok(follower) => {
+                            drop(tell.send(Ok(())));
+                            tokio::select! {
+                                () = follower.run() => {}
+                                _ = stopped => {}
+                            }
+                        }
+                        Err(error) => drop(tell.send(Err(error.into()))),
+                    }
+                });
+            }
+        };
+        let thread = thread::Builder::new().name("weir-cluster".to_owned()).spawn(work);
+        let thread = thread.map_err(ClusterError::Thread)?;
+        match told.recv() {
+            Ok(Ok(())) => Ok(Self { health, stop: Some(stop), thread: Some(thread) }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ClusterError::Thread(std::io::Error::other("it ended before it began"))),
+        }
+    }
+
+    /// How well the API server can be heard.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
+        {
+            // A panic of the thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
