@@ -151,7 +151,8 @@ pub fn compare(settings: &Settings, stop: &Stop, tell: &mut dyn FnMut(&str)) -> 
         weir_arguments: settings.weir_arguments.clone(),
         setup: case::Setup::Standard,
     };
-    let at_load = Plan { place: place(&settings.load_cpus), ..plan.clone() };
+    // The pools of all proxies end at the origin: were it short of connections, it would close idle ones.
+    let at_load = Plan { place: place(&settings.load_cpus), connections: ORIGIN_CONNECTIONS, ..plan.clone() };
     let origin = Origin::start(&settings.nginx, &at_load, stop)?;
 
     let mut contestants = contestants(settings, ports)?;
@@ -198,6 +199,8 @@ pub const PEERS: [Proxy; 3] = [Proxy::Nginx, Proxy::Haproxy, Proxy::Envoy];
 pub const FRESH_ROUNDS_MAX: usize = 3;
 /// Connections that makers of load, probes and proxies open beside those that are held.
 pub const SPARE_CONNECTIONS: usize = 256;
+/// Of the origin.
+const ORIGIN_CONNECTIONS: usize = 8192;
 /// Of each proxy: HTTP, HTTPS, and HTTP/2 without TLS.
 const PORTS: usize = 3;
 const TOOLS: [&str; 2] = ["wrk", "h2load"];

@@ -95,8 +95,11 @@ impl Round {
 /// Why the numbers of a round are not those of its case: a sentence each.
 fn objections(counted: &Counted, cpu_seconds: f64, origin_requests: u64, expected: Expected) -> Vec<String> {
     let Counted { answers, refused, broken, bytes, .. } = *counted;
-    if answers == 0 || cpu_seconds <= 0.0 {
+    if answers == 0 {
         return vec![format!("no answers ({broken} broken)")];
+    }
+    if cpu_seconds <= 0.0 {
+        return vec!["no processor time was counted".to_owned()];
     }
     let all = answers as f64;
     let mut found = Vec::new();

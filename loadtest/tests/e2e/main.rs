@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod command;
+mod compare;
 mod honesty;
 mod honesty_http2;
 mod page;
