@@ -1,0 +1,90 @@
+//! What clients ask before they know what there is: versions, groups, resources, health.
+
+use crate::reply::{self, Reply};
+use crate::resources::{RESOURCES, Resource, Scope, StatusPart};
+use crate::status::StatusError;
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+/// Answers a path that is no resource.
+///
+/// # Errors
+///
+/// 404.
+pub(crate) fn answer(path: &str, _headers: &HeaderMap) -> Result<Reply, StatusError> {
+    let path = path.trim_end_matches('/');
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let document = match segments.as_slice() {
+        ["healthz" | "readyz" | "livez", ..] => return Ok(reply::text(200, "ok")),
+        ["version"] => version(),
+        ["api"] => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
+        ["apis"] => {
+            let groups: Vec<Value> =
+                groups().into_iter().map(|(group, version)| self::group(group, version)).collect();
+            json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+        }
+        ["apis", name] => {
+            let found = groups()
+                .into_iter()
+                .find(|(group, _)| group == name)
+                .ok_or_else(StatusError::no_such_resource)?;
+            let mut document = group(found.0, found.1);
+            document["kind"] = "APIGroup".into();
+            document["apiVersion"] = "v1".into();
+            document
+        }
+        ["api", version] => resources("", version)?,
+        ["apis", group, version] => resources(group, version)?,
+        _ => return Err(StatusError::no_such_resource()),
+    };
+    Ok(reply::json(200, document.to_string().into_bytes()))
+}
+
+fn version() -> Value {
+    json!({
+        "major": "1", "minor": MINOR, "gitVersion": format!("v1.{MINOR}.0"), "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "2025-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "linux/amd64",
+    })
+}
+
+/// Groups but the core group, with their version, in the order of the table.
+fn groups() -> Vec<(&'static str, &'static str)> {
+    let mut groups: Vec<_> =
+        RESOURCES.iter().map(|it| (it.group, it.version)).filter(|it| !it.0.is_empty()).collect();
+    groups.dedup();
+    groups
+}
+
+fn group(name: &str, version: &str) -> Value {
+    let version = json!({"groupVersion": format!("{name}/{version}"), "version": version});
+    json!({"name": name, "versions": [version], "preferredVersion": version})
+}
+
+fn resources(group: &str, version: &str) -> Result<Value, StatusError> {
+    let here: Vec<_> = RESOURCES.iter().filter(|it| it.group == group && it.version == version).collect();
+    let first = here.first().ok_or_else(StatusError::no_such_resource)?;
+    let list: Vec<Value> = here.iter().flat_map(|it| entries(it)).collect();
+    let group_version = first.api_version();
+    Ok(
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}),
+    )
+}
+
+fn entries(resource: &Resource) -> Vec<Value> {
+    let namespaced = resource.scope == Scope::Namespace;
+    let mut whole = json!({
+        "name": resource.plural, "singularName": resource.singular, "namespaced": namespaced, "kind": resource.kind,
+        "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+    });
+    if !resource.short_names.is_empty() {
+        whole["shortNames"] = resource.short_names.into();
+    }
+    let status = json!({
+        "name": format!("{}/status", resource.plural), "singularName": "", "namespaced": namespaced,
+        "kind": resource.kind, "verbs": ["get", "patch", "update"],
+    });
+    if resource.status == StatusPart::Apart { vec![whole, status] } else { vec![whole] }
+}
+
+/// The minor version of Kubernetes that this server says it is.
+const MINOR: &str = "34";

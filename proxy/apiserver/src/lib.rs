@@ -1,0 +1,51 @@
+//! An API server of Kubernetes in memory, for tests.
+//!
+//! [`ApiServer`] stands in for `kube-apiserver`: over HTTP, with its versions, conflicts, watches, parts, validation and
+//! refusals, for the kinds in [`RESOURCES`] that an ingress controller meets. `kubectl` and clients of any language can
+//! use it. What it does beyond a real one: it goes wrong on demand ([`Faults`]), it tells what it was asked
+//! ([`ApiServer::requests`]), and a test can wait for what happens ([`ApiServer::until`]).
+//!
+//! What it does not do: it tracks no owners of fields (server-side apply always forces), runs no controllers (no pods, no
+//! garbage collection; only a deleted namespace takes its objects along), and checks only some rules of objects.
+//!
+//! ```
+//! use weir_apiserver::{ApiServer, Cluster, Options};
+//! let server = ApiServer::start_blocking(Options::default())?;
+//! server.put_value(serde_json::json!({
+//!     "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"key": "value"},
+//! }))?;
+//! println!("{}", server.kubeconfig());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod access;
+mod cluster;
+mod defaults;
+mod discovery;
+mod faults;
+mod list;
+mod listen;
+mod patch;
+mod registry;
+mod reply;
+mod request;
+mod resources;
+mod selector;
+mod server;
+mod service;
+mod shared;
+mod status;
+mod store;
+mod tls;
+mod validate;
+mod watch;
+mod wire;
+
+pub use access::{Access, Rule};
+pub use cluster::Cluster;
+pub use faults::{Disturbance, Failure, Faults, Matching, Pace};
+pub use request::{Request, Verb};
+pub use resources::{Generation, RESOURCES, Resource, Scope, StatusPart, Update};
+pub use server::{ApiServer, History, Options, Transport};
+pub use status::{Cause, CauseKind, StatusError};
+pub use validate::EndpointAddresses;
