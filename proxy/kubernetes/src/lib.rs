@@ -2,11 +2,13 @@
 //!
 //! A *source* keeps a store of typed [`objects`]; [`translate()`] turns the store into what `weir-core` builds a snapshot
 //! from, and into findings for the owners of the objects. `translate` is pure: no clock, no I/O, no logging. Sources
-//! are a [`cluster`], which is watched, and a folder of [`manifests`].
+//! are a [`cluster`], which is watched, and a folder of [`manifests`]. What a cluster's users want to know is written back
+//! to it ([`publish`]).
 
 pub mod cluster;
 pub mod manifests;
 pub mod objects;
+pub mod publish;
 pub mod translate;
 
 pub use cluster::Cluster;

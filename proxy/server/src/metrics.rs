@@ -13,7 +13,7 @@ pub use families::{FAMILIES, Family};
 pub use page::page;
 
 use crate::counters::Reading;
-use crate::state::{Loaded, State};
+use crate::state::{Heard, Loaded, State};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 use std::sync::Arc;
@@ -21,7 +21,6 @@ use std::time::Duration;
 use weir_core::Snapshot;
 use weir_core::account::{self, ObjectCounters};
 use weir_core::finding::ObjectRef;
-use weir_kubernetes::cluster::Health;
 use weir_limits::{Sizes, Stats};
 
 /// Everything as it is now, in the text format.
@@ -46,7 +45,7 @@ pub(crate) struct View {
     connections_open: usize,
     uptime: Duration,
     age: Duration,
-    cluster: Option<Arc<Health>>,
+    cluster: Option<Heard>,
 }
 
 impl View {

@@ -6,6 +6,7 @@ use crate::shared::{Connections, Phase};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use weir_core::declaration::{BackendName, BackendSpec, Declaration};
@@ -30,7 +31,16 @@ pub struct State {
     /// belong together.
     observed: Mutex<Vec<Finding>>,
     serving: ArcSwap<Option<Serving>>,
-    cluster: OnceLock<Arc<Health>>,
+    cluster: OnceLock<Heard>,
+}
+
+/// What is known of the cluster that is followed.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// How well the API server can be heard.
+    pub health: Arc<Health>,
+    /// Whether this replica writes back.
+    pub leads: Arc<AtomicBool>,
 }
 
 /// The configuration in force, as it came.
@@ -81,14 +91,14 @@ impl State {
         }
     }
 
-    /// Says how well the API server can be heard, where there is one.
-    pub fn hear(&self, health: Arc<Health>) {
+    /// Says that a cluster is followed.
+    pub fn hear(&self, health: Arc<Health>, leads: Arc<AtomicBool>) {
         // There is one source.
-        let _ = self.cluster.set(health);
+        let _ = self.cluster.set(Heard { health, leads });
     }
 
-    /// How well the API server can be heard, where there is one.
-    pub fn cluster(&self) -> Option<&Arc<Health>> {
+    /// What is known of the cluster, where one is followed.
+    pub fn cluster(&self) -> Option<&Heard> {
         self.cluster.get()
     }
 

@@ -7,10 +7,11 @@ use super::prune::Watched;
 use super::reflector::{Denied, Reflector};
 use super::resource::{Objects, Versions};
 use super::secrets::Reads;
-use super::store::{Change, Store, by_service};
+use super::store::{Change, Statuses, Store, by_service};
 use super::stream::{Heard, Stream};
 use super::{Settings, Update};
 use crate::objects::{Kind, Object};
+use crate::publish::{self, Subject, Writer};
 use crate::translate::{self, ObjectName};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
@@ -21,10 +22,12 @@ use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use weir_core::declaration::{BackendName, BackendSpec};
+use weir_core::Finding;
+use weir_core::declaration::{BackendName, BackendSpec, Declaration};
 
 /// Follows a cluster.
 pub(super) struct Follower<F> {
@@ -45,6 +48,20 @@ pub(super) struct Follower<F> {
     /// Until when a configuration waits for Secrets that are being read.
     hold: Option<Instant>,
     progress: Progress,
+    /// The Ingresses that are ours, and what is wrong with objects.
+    ours: Vec<ObjectName>,
+    findings: Arc<Vec<Finding>>,
+    subject: watch::Sender<Subject>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// What others than the loop hold too.
+pub(super) struct Shared {
+    pub(super) health: Arc<Health>,
+    /// Whether this replica writes back.
+    pub(super) leads: Arc<AtomicBool>,
+    /// Says when the writer is to leave.
+    pub(super) leave: watch::Receiver<bool>,
 }
 
 /// Whether a configuration was handed on.
@@ -81,13 +98,14 @@ impl Drop for Task {
     }
 }
 
-impl<F: FnMut(Update)> Follower<F> {
-    pub(super) async fn new(
-        settings: Settings,
-        health: Arc<Health>,
-        on_update: F,
-    ) -> Result<Self, ClientError> {
+impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
+    pub(super) async fn new(settings: Settings, shared: Shared, on_update: F) -> Result<Self, ClientError> {
+        let Shared { health, leads, leave } = shared;
         let config = client::config(settings.kubeconfig.as_deref()).await?;
+        let (subject, subjects) = watch::channel(Subject::default());
+        let watched = settings.options.watch_namespace.clone();
+        let writer =
+            Writer::new(client::client(&config)?, watched, settings.publish.clone(), subjects, leads);
         let (told, heard) = mpsc::channel(CHANNEL);
         let secrets = match settings.options.watch_namespace {
             Some(_) => Secrets::Watched,
@@ -118,8 +136,13 @@ impl<F: FnMut(Update)> Follower<F> {
             empty: BTreeSet::new(),
             hold: None,
             progress: Progress::New,
+            ours: Vec::new(),
+            findings: Arc::default(),
+            subject,
+            writer: None,
         };
         follower.begin()?;
+        follower.writer = Some(tokio::spawn(writer.run(leave)));
         Ok(follower)
     }
 
@@ -189,8 +212,9 @@ impl<F: FnMut(Update)> Follower<F> {
         self.watches.insert(stream, Task(tokio::spawn(reflector.run())));
     }
 
-    /// Follows until it is dropped.
-    pub(super) async fn run(mut self) {
+    /// Follows until it is told to stop (or the other end of `stopped` is dropped), and gives the writer, which is told
+    /// to leave, the time to do so.
+    pub(super) async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let due = self.due().map(tokio::time::Instant::from_std);
@@ -198,6 +222,7 @@ impl<F: FnMut(Update)> Follower<F> {
             tokio::select! {
                 // What was told comes first: more of it may be on the way, and the debounce has a longest time.
                 biased;
+                _ = &mut stopped => break,
                 _ = self.heard.recv_many(&mut batch, BATCH) => {
                     batch.drain(..).for_each(|heard| self.store.hear(heard));
                     self.read_secrets();
@@ -206,6 +231,10 @@ impl<F: FnMut(Update)> Follower<F> {
                 Some((name, secret)) = secrets.read() => self.secret_read(&name, secret),
                 () = wait(due), if due.is_some() => self.act(Instant::now()),
             }
+        }
+        if let Some(writer) = self.writer.take() {
+            // A panic of the task was reported when it happened.
+            let _ = writer.await;
         }
     }
 
@@ -221,16 +250,20 @@ impl<F: FnMut(Update)> Follower<F> {
     }
 
     fn note(&mut self) {
-        if *self.store.change() != Change::Nothing {
+        if *self.store.change() != Change::Nothing || self.store.statuses() == Statuses::Changed {
             self.debounce.change(Instant::now());
         }
     }
 
     fn act(&mut self, now: Instant) {
+        let statuses = self.store.take_statuses();
         match self.store.take_change() {
             Change::Nothing => {}
             Change::Endpoints(services) => self.endpoints(&services),
             Change::Everything => self.everything(now),
+        }
+        if statuses == Statuses::Changed {
+            self.publish();
         }
         self.debounce.done(now, Instant::now());
         self.note();
@@ -247,7 +280,7 @@ impl<F: FnMut(Update)> Follower<F> {
         if specs.iter().any(|(name, spec)| is_empty(spec) != self.empty.contains(name)) {
             self.store.touch();
         }
-        (self.on_update)(Update::Endpoints(specs));
+        let _ = (self.on_update)(Update::Endpoints(specs));
     }
 
     fn everything(&mut self, now: Instant) {
@@ -265,8 +298,31 @@ impl<F: FnMut(Update)> Follower<F> {
         self.backends = by_service(declaration.backends.keys());
         let empty = declaration.backends.iter().filter(|(_, spec)| is_empty(spec));
         self.empty = empty.map(|(name, _)| name.clone()).collect();
+        self.ours = ours(&declaration);
         tracing::debug!(objects = self.store.objects().len(), "objects translated");
-        (self.on_update)(Update::Configuration(Box::new(declaration), findings));
+        let findings = (self.on_update)(Update::Configuration(Box::new(declaration), findings));
+        self.findings = Arc::new(findings);
+        self.publish();
+    }
+
+    /// Tells the writer what there is to write about.
+    fn publish(&self) {
+        let ingresses = &self.store.objects().ingresses;
+        let known = |name: &ObjectName| {
+            let ingress = ingresses.get(&name.namespace, &name.name)?;
+            let balancer = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+            Some((
+                name.clone(),
+                publish::Ingress {
+                    uid: ingress.metadata.uid.clone().unwrap_or_default(),
+                    addresses: balancer.and_then(|balancer| balancer.ingress.clone()).unwrap_or_default(),
+                },
+            ))
+        };
+        self.subject.send_replace(Subject {
+            ingresses: Arc::new(self.ours.iter().filter_map(known).collect()),
+            findings: Arc::clone(&self.findings),
+        });
     }
 
     /// Sees to it that these Secrets are known, and no others.
@@ -387,6 +443,14 @@ async fn wait(until: Option<tokio::time::Instant>) {
         Some(until) => tokio::time::sleep_until(until).await,
         None => std::future::pending().await,
     }
+}
+
+fn ours(declaration: &Declaration) -> Vec<ObjectName> {
+    let name = |ingress: &weir_core::declaration::Ingress| ObjectName {
+        namespace: ingress.object.namespace.clone(),
+        name: ingress.object.name.clone(),
+    };
+    declaration.ingresses.iter().map(name).collect()
 }
 
 fn is_empty(spec: &BackendSpec) -> bool {

@@ -21,12 +21,14 @@ pub use client::ClientError;
 pub use health::Health;
 pub use reflector::Timing;
 
+use crate::publish;
 use crate::translate::Options;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use weir_core::Finding;
 use weir_core::declaration::{BackendName, BackendSpec, Declaration};
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub kubeconfig: Option<PathBuf>,
     /// How long things may take.
     pub timing: Timing,
+    /// What is written back.
+    pub publish: publish::Settings,
 }
 
 /// What is to be put in force.
@@ -67,39 +71,43 @@ pub enum ClusterError {
 #[derive(Debug)]
 pub struct Cluster {
     health: Arc<Health>,
+    leads: Arc<AtomicBool>,
+    /// Tells the writer to leave.
+    leave: watch::Sender<bool>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Cluster {
     /// Begins to follow. `on_update` is called on a thread of its own, for the first time when everything has been listed;
-    /// an API server that is not there yet is waited for.
+    /// an API server that is not there yet is waited for. It gives all findings there are once a configuration is in
+    /// force, for Events; those of a change of endpoints are not looked at.
     ///
     /// # Errors
     ///
     /// If it is not known where the API server is, or there is no thread.
     pub fn follow(
         settings: Settings,
-        on_update: impl FnMut(Update) + Send + 'static,
+        on_update: impl FnMut(Update) -> Vec<Finding> + Send + 'static,
     ) -> Result<Self, ClusterError> {
         let health = Arc::new(Health::default());
+        let leads = Arc::new(AtomicBool::new(false));
+        let (leave, left) = watch::channel(false);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let work = {
-            let health = Arc::clone(&health);
+            let shared =
+                follow::Shared { health: Arc::clone(&health), leads: Arc::clone(&leads), leave: left };
             move || {
                 let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(tell.send(Err(ClusterError::Thread(error)))),
                 };
                 runtime.block_on(async {
-                    match follow::Follower::new(settings, health, on_update).await {
+                    match follow::Follower::new(settings, shared, on_update).await {
                         Ok(follower) => {
                             drop(tell.send(Ok(())));
-                            tokio::select! {
-                                () = follower.run() => {}
-                                _ = stopped => {}
-                            }
+                            follower.run(stopped).await;
                         }
                         Err(error) => drop(tell.send(Err(error.into()))),
                     }
@@ -109,10 +117,20 @@ impl Cluster {
         let thread = thread::Builder::new().name("weir-cluster".to_owned()).spawn(work);
         let thread = thread.map_err(ClusterError::Thread)?;
         match told.recv() {
-            Ok(Ok(())) => Ok(Self { health, stop: Some(stop), thread: Some(thread) }),
+            Ok(Ok(())) => Ok(Self { health, leads, leave, stop: Some(stop), thread: Some(thread) }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(ClusterError::Thread(std::io::Error::other("it ended before it began"))),
         }
+    }
+
+    /// Whether this is the replica that writes back, for metrics.
+    pub fn leads(&self) -> &Arc<AtomicBool> {
+        &self.leads
+    }
+
+    /// Nothing is written back any more, and the next replica may lead. What is watched goes on being followed.
+    pub fn leave(&self) {
+        self.leave.send_replace(true);
     }
 
     /// How well the API server can be heard.
@@ -123,6 +141,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        self.leave();
         drop(self.stop.take());
         if let Some(thread) =
             self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())

@@ -18,6 +18,16 @@ pub(super) struct Store {
     /// Names and versions of Secrets that exist, where these are watched.
     versions: BTreeMap<ObjectName, String>,
     change: Change,
+    /// Whether the status of an Ingress changed, which is no change of a configuration.
+    statuses: Statuses,
+}
+
+/// Whether the status of an Ingress changed since somebody looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Statuses {
+    #[default]
+    Same,
+    Changed,
 }
 
 /// How far a list is.
@@ -90,6 +100,16 @@ impl Store {
         std::mem::take(&mut self.change)
     }
 
+    /// Whether the status of an Ingress changed since the last call.
+    pub(super) fn take_statuses(&mut self) -> Statuses {
+        std::mem::take(&mut self.statuses)
+    }
+
+    /// What would be taken.
+    pub(super) fn statuses(&self) -> Statuses {
+        self.statuses
+    }
+
     /// What would be taken.
     pub(super) fn change(&self) -> &Change {
         &self.change
@@ -137,6 +157,15 @@ impl Store {
     fn apply(&mut self, item: Item) {
         match item {
             Item::Object(object) => {
+                if let Object::Ingress(new) = &object
+                    && self
+                        .objects
+                        .ingresses
+                        .get(new.namespace(), new.name())
+                        .is_some_and(|old| old.status != new.status)
+                {
+                    self.statuses = Statuses::Changed;
+                }
                 self.change.add(difference(&self.objects, &object));
                 self.objects.apply(object);
             }

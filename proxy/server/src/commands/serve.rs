@@ -25,6 +25,7 @@ use weir_core::finding::{ObjectRef, Severity};
 use weir_core::{Engine, Finding};
 use weir_kubernetes::cluster::{self, ClusterError, Update};
 use weir_kubernetes::manifests::{SourceError, Watcher};
+use weir_kubernetes::translate::ObjectName;
 use weir_kubernetes::{Cluster, Manifests};
 
 /// Why `weir serve` did not start, or did not end well.
@@ -113,10 +114,17 @@ enum Following {
     /// A folder.
     Manifests(Watcher),
     /// A cluster.
-    Cluster(#[expect(dead_code, reason = "held, for it ends when it is dropped")] Cluster),
+    Cluster(Cluster),
 }
 
 impl Following {
+    /// We are about to end: somebody else is to write back.
+    fn leave(&self) {
+        if let Self::Cluster(cluster) = self {
+            cluster.leave();
+        }
+    }
+
     /// Reads everything again, where reading is by file.
     fn refresh(&self) {
         match self {
@@ -231,17 +239,41 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeErr
                 namespace_selector: settings.objects.watch_namespace_selector.clone(),
                 kubeconfig: settings.objects.kubeconfig.clone(),
                 timing: cluster::Timing::default(),
+                publish: settings.publish.settings(identity(), own_pod()),
             };
             let put = {
                 let state = state.clone();
                 move |update| match update {
-                    Update::Configuration(declaration, findings) => apply(&state, *declaration, findings),
-                    Update::Endpoints(backends) => state.set_endpoints(&backends),
+                    Update::Configuration(declaration, findings) => {
+                        apply(&state, *declaration, findings);
+                        state.loaded().findings.clone()
+                    }
+                    Update::Endpoints(backends) => {
+                        state.set_endpoints(&backends);
+                        Vec::new()
+                    }
                 }
             };
             let cluster = Cluster::follow(cluster, put)?;
-            state.hear(cluster.health().clone());
+            state.hear(cluster.health().clone(), cluster.leads().clone());
             Ok(Following::Cluster(cluster))
+        }
+    }
+}
+
+/// The pod that we run in, if its name was given to us (by the downward API).
+fn own_pod() -> Option<ObjectName> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    Some(ObjectName { namespace: variable("POD_NAMESPACE")?, name: variable("POD_NAME")? })
+}
+
+/// What nobody else is called: the pod's name, or the host's and some digits.
+fn identity() -> String {
+    match own_pod() {
+        Some(pod) => pod.name,
+        None => {
+            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            format!("{host}-{:08x}", fastrand::u32(..))
         }
     }
 }
@@ -316,6 +348,7 @@ async fn wait(server: Server, source: &Following, delay: Duration) -> Result<(),
         End::Interrupt => Duration::ZERO,
     };
     server.leave();
+    source.leave();
     if !delay.is_zero() {
         tracing::info!(connections = server.connections().open(), ?delay, "about to end");
         tokio::select! {

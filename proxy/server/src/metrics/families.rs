@@ -229,8 +229,8 @@ pub static FAMILIES: &[Family] = &[
         help: "How old the objects may be that the configuration was made of: for how long some watch of the API server \
                has been broken. 0 while all of them work.",
         collect: |view, samples| {
-            if let Some(health) = &view.cluster {
-                samples.push(&[], health.age(std::time::Instant::now()).as_secs_f64());
+            if let Some(heard) = &view.cluster {
+                samples.push(&[], heard.health.age(std::time::Instant::now()).as_secs_f64());
             }
         },
     },
@@ -240,8 +240,20 @@ pub static FAMILIES: &[Family] = &[
         labels: &["kind"],
         help: "Lists and watches of the API server that failed, by kind of object.",
         collect: |view, samples| {
-            let failures = view.cluster.iter().flat_map(|health| health.failures());
+            let failures = view.cluster.iter().flat_map(|heard| heard.health.failures());
             failures.for_each(|(kind, count)| samples.push_counted(&[kind.as_str()], count));
+        },
+    },
+    Family {
+        name: "weir_leader",
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "1 for the replica that writes the status of Ingresses and Events, 0 for the others.",
+        collect: |view, samples| {
+            if let Some(heard) = &view.cluster {
+                samples
+                    .push(&[], f64::from(u8::from(heard.leads.load(std::sync::atomic::Ordering::Relaxed))));
+            }
         },
     },
     Family {

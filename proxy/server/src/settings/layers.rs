@@ -2,7 +2,7 @@
 
 use super::foreign::{self, Effect};
 use super::table::{Arity, ROWS, Row};
-use super::{Mistake, Read, Settings};
+use super::{Mistake, Read, Settings, Source};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -67,6 +67,18 @@ pub fn read(
     if settings.source.is_none() && !given.contains(&"source") {
         let expected = "is missing: expected kubernetes or manifests=DIR".to_owned();
         mistakes.push(Mistake { place: "--source".to_owned(), value: None, expected });
+    }
+    if let Some(selector) = &settings.objects.watch_namespace_selector {
+        let expected = match (&settings.source, &settings.objects.watch_namespace) {
+            (Some(Source::Manifests(_)), _) => Some("expected --source kubernetes with it"),
+            (_, Some(_)) => Some("expected it or --watch-namespace, not both"),
+            (_, None) => None,
+        };
+        mistakes.extend(expected.map(|expected| Mistake {
+            place: "--watch-namespace-selector".to_owned(),
+            value: Some(selector.clone()),
+            expected: expected.to_owned(),
+        }));
     }
     if mistakes.is_empty() { Ok(Read { settings, warnings }) } else { Err(mistakes) }
 }

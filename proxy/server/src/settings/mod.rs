@@ -21,7 +21,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 use weir_core::policy::Profile;
+use weir_kubernetes::publish::{self, AtTheEnd, Election, Events, NodeAddress};
 use weir_kubernetes::translate::{
     BackendOverride, ClassByName, Namespaces, ObjectName, Options, WithoutClass,
 };
@@ -63,6 +65,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Decisions about objects.
     pub objects: ObjectSettings,
+    /// Decisions about what is written back to a cluster.
+    pub publish: PublishSettings,
 }
 
 /// Where objects come from (`--source`).
@@ -124,6 +128,71 @@ pub struct ObjectSettings {
     pub backends: Vec<BackendOverride>,
 }
 
+/// Decisions about what is written back to a cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishSettings {
+    /// Whether the status of Ingresses is written at all.
+    pub status: bool,
+    /// The Service whose addresses Ingresses get.
+    pub service: Option<ObjectName>,
+    /// The addresses that Ingresses get.
+    pub addresses: Vec<String>,
+    /// Which addresses of nodes they get, where neither of these says others.
+    pub nodes: NodeAddress,
+    /// How often the status is looked at.
+    pub interval: Duration,
+    /// What becomes of it when the last replica ends.
+    pub at_the_end: AtTheEnd,
+    /// Whether findings become Events.
+    pub events: Events,
+    /// Name of the Lease by which replicas agree on who writes.
+    pub election_id: String,
+    /// How long it holds.
+    pub election_ttl: Duration,
+    /// Whether there is an election at all.
+    pub election: bool,
+}
+
+impl Default for PublishSettings {
+    fn default() -> Self {
+        Self {
+            status: true,
+            service: None,
+            addresses: Vec::new(),
+            nodes: NodeAddress::External,
+            interval: Duration::from_secs(60),
+            at_the_end: AtTheEnd::Clear,
+            events: Events::Write,
+            election_id: "weir-ingress-controller-leader".to_owned(),
+            election_ttl: Duration::from_secs(30),
+            election: true,
+        }
+    }
+}
+
+impl PublishSettings {
+    /// What is written back, by the replica `identity`, which runs in `pod` if that is known.
+    pub fn settings(&self, identity: String, pod: Option<ObjectName>) -> publish::Settings {
+        publish::Settings {
+            status: match (self.status, &self.service) {
+                (false, _) => publish::Status::Keep,
+                (true, Some(service)) => publish::Status::OfService(service.clone()),
+                (true, None) if !self.addresses.is_empty() => publish::Status::Given(self.addresses.clone()),
+                (true, None) => publish::Status::OfNodes(self.nodes),
+            },
+            interval: self.interval,
+            at_the_end: self.at_the_end,
+            events: self.events,
+            election: match self.election {
+                true => Election::Lease { name: self.election_id.clone(), ttl: self.election_ttl },
+                false => Election::Alone,
+            },
+            identity,
+            pod,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let engine = weir_core::engine::EngineConfig::default();
@@ -146,6 +215,7 @@ impl Default for Settings {
             log_level: "info".to_owned(),
             log_format: LogFormat::Auto,
             objects: ObjectSettings::default(),
+            publish: PublishSettings::default(),
         }
     }
 }

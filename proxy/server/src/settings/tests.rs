@@ -164,11 +164,32 @@ fn arguments_of_ingress_nginx_start_weir() {
     assert_eq!(options.annotation_prefix, "example.com");
     assert_eq!(options.config_map.map(|name| name.to_string()).as_deref(), Some("ns/cm"));
     assert_eq!(options.watch_namespace, None);
+    assert_eq!(settings.publish.election_id, "x");
+    assert_eq!(settings.publish.service.as_ref().map(ToString::to_string).as_deref(), Some("ns/svc"));
     assert_eq!(
         read.warnings,
-        ["election-id", "publish-service", "v", "enable-metrics", "enable-ssl-passthrough"]
+        ["v", "enable-metrics", "enable-ssl-passthrough"]
             .map(|name| format!("--{name} is accepted and has no effect"))
     );
+}
+
+#[test]
+fn one_namespace_and_a_selection_of_them_exclude_each_other() {
+    let mistakes =
+        read("--source kubernetes --watch-namespace a --watch-namespace-selector b=c").unwrap_err();
+    assert_eq!(mistakes.len(), 1);
+    assert_eq!(mistakes[0].place, "--watch-namespace-selector");
+    assert!(read("--source kubernetes --watch-namespace= --watch-namespace-selector b=c").is_ok());
+    // A folder has all its objects, so nothing selects for us.
+    assert_eq!(read("--source manifests=m --watch-namespace-selector b=c").unwrap_err().len(), 1);
+}
+
+#[test]
+fn a_cluster_serves_classes_of_weir_alone_unless_others_are_named() {
+    let controllers = |arguments: &str| read(arguments).unwrap().settings.options().controllers;
+    assert_eq!(controllers("--source kubernetes"), ["weir.dev/ingress-controller"]);
+    let both = "--source kubernetes --controller-class a/b --controller-class k8s.io/ingress-nginx";
+    assert_eq!(controllers(both), ["a/b", "k8s.io/ingress-nginx"]);
 }
 
 #[test]
