@@ -18,11 +18,11 @@ use crate::shared::{Lanes, Shared};
 use crate::socket::Socket;
 use crate::worker::Worker;
 use std::future::poll_fn;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use weir_core::facts::Facts;
+use weir_core::policy::BodyRate;
 use weir_core::tls::ClientTls;
 
 /// Serves the requests of one connection until it is over.
@@ -368,7 +368,7 @@ async fn whole_to_pingora(
     worker: &Worker,
 ) -> Option<Conn> {
     let shared = &worker.shared;
-    let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
+    let asked = exchange.route().map_or(BodyRate::Unset, |(_, policy)| policy.body.min_rate);
     if let Err(stop) = receive(&mut conn, &mut received, total, asked, shared).await {
         exchange.outcome.bytes_in = received.len() as u64;
         express::without_body(&mut conn, exchange, stop, shared).await;
@@ -383,7 +383,7 @@ async fn receive(
     conn: &mut Conn,
     received: &mut Vec<u8>,
     total: usize,
-    asked: Option<NonZeroU64>,
+    asked: BodyRate,
     shared: &Shared,
 ) -> Result<(), Stop> {
     let mut intake = Intake::new(asked, shared);
@@ -493,7 +493,7 @@ async fn tell_refusal(
 
 /// Reads and drops `left` bytes.
 async fn discard(conn: &mut Conn, mut left: usize, shared: &Shared) -> Result<(), Stop> {
-    let mut intake = Intake::new(None, shared);
+    let mut intake = Intake::new(BodyRate::Unset, shared);
     loop {
         let here = conn.data().len().min(left);
         conn.consume(here);

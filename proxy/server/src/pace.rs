@@ -7,9 +7,11 @@
 use crate::conn::{Conn, Stop};
 use crate::deadline::Deadline;
 use crate::shared::Shared;
+use crate::timeouts::Timeouts;
 use std::num::NonZeroU64;
 use std::task::Context;
 use std::time::Duration;
+use weir_core::policy::BodyRate;
 use weir_limits::Instant;
 
 /// What a client that does not take our bytes at once must take in each period: [`LEAST`] on average.
@@ -105,40 +107,174 @@ pub struct Pace {
     pub rate: NonZeroU64,
     /// By so much it may lag behind: a connection needs time to get going.
     pub grace: Duration,
+    /// By so much it may be ahead. What came fast at first is no leave to dribble for hours.
+    pub ahead: Duration,
 }
 
 impl Pace {
-    /// How much longer one may wait for the next byte, `elapsed` after the first of `bytes`.
-    pub fn left(self, bytes: u64, elapsed: Duration) -> Duration {
-        let earned =
-            Duration::try_from_secs_f64(bytes as f64 / self.rate.get() as f64).unwrap_or(Duration::MAX);
-        self.grace.saturating_add(earned).saturating_sub(elapsed)
+    /// As `body-min-rate` asks for.
+    pub fn asked(rate: NonZeroU64, timeouts: &Timeouts) -> Self {
+        Self { rate, grace: GRACE, ahead: timeouts.body }
     }
 
-    /// As `body-min-rate` asks for.
-    pub fn asked(rate: NonZeroU64) -> Self {
-        Self { rate, grace: GRACE }
+    /// What is asked of bodies for which nobody asks anything.
+    pub fn unasked(timeouts: &Timeouts) -> Self {
+        Self { rate: timeouts.body_rate.into(), grace: timeouts.body, ahead: timeouts.body }
     }
+}
+
+/// Which least speed a body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    /// None.
+    Any,
+    /// This one, whatever it is.
+    Least(Pace),
+    /// This one, unless the origin answers as it listens: then slowness is in the nature of both.
+    LeastAlone(Pace),
+}
+
+impl Speed {
+    /// Of a body that is forwarded as it comes.
+    pub fn forwarded(asked: BodyRate, nature: Nature, timeouts: &Timeouts) -> Self {
+        match (asked, nature) {
+            (BodyRate::Off, _) | (BodyRate::Unset, Nature::Call) => Self::Any,
+            (BodyRate::Least(rate), _) => Self::Least(Pace::asked(rate, timeouts)),
+            (BodyRate::Unset, Nature::Announced) => Self::Least(Pace::unasked(timeouts)),
+            (BodyRate::Unset, Nature::Open) => Self::LeastAlone(Pace::unasked(timeouts)),
+        }
+    }
+}
+
+/// What a body is, as far as it is known from the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Its length is known.
+    Announced,
+    /// It may go on for as long as it likes.
+    Open,
+    /// It is a call of gRPC, whose messages come when there is something to say.
+    Call,
+}
+
+/// How long one still waits for a client that sends a body. Time is only used up while [waiting](Self::wait): when we do
+/// not read, be it that the origin does not, the client is not to blame. Who has used it up is too late, whatever comes.
+#[derive(Debug)]
+pub struct Patience {
+    pace: Pace,
+    left: Duration,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    /// The body begins.
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, left: pace.grace, since: None }
+    }
+
+    /// It is the client's turn. Returns how much longer one waits.
+    pub fn wait(&mut self, now: Instant) -> Duration {
+        let since = *self.since.get_or_insert(now);
+        self.left.saturating_sub(now.saturating_since(since))
+    }
+
+    /// It is our turn.
+    pub fn rest(&mut self, now: Instant) {
+        if self.since.is_some() {
+            self.left = self.wait(now);
+            self.since = None;
+        }
+    }
+
+    /// So many bytes have come, and it is our turn.
+    pub fn got(&mut self, bytes: usize, now: Instant) {
+        self.rest(now);
+        if self.left.is_zero() {
+            return;
+        }
+        let earned = Duration::try_from_secs_f64(bytes as f64 / self.pace.rate.get() as f64);
+        let most = self.pace.grace.saturating_add(self.pace.ahead);
+        self.left = self.left.saturating_add(earned.unwrap_or(Duration::MAX)).min(most);
+    }
+}
+
+/// What the client of a body has time for: a deadline for each pause, and its least speed.
+#[derive(Debug)]
+pub struct BodyClock {
+    pause: Duration,
+    speed: Speed,
+    patience: Option<Patience>,
+    deadline: Armed,
+}
+
+impl BodyClock {
+    /// For a body that may pause for `pause`.
+    pub fn new(pause: Duration, speed: Speed) -> Self {
+        let patience = match speed {
+            Speed::Any => None,
+            Speed::Least(pace) | Speed::LeastAlone(pace) => Some(Patience::new(pace)),
+        };
+        Self { pause, speed, patience, deadline: Armed::new() }
+    }
+
+    /// We wait for the client. Whether it is too late; if not, the task of `cx` will be woken when it is.
+    pub fn is_late(&mut self, now: Instant, talk: Talk, cx: &Context<'_>) -> bool {
+        let most = match &mut self.patience {
+            Some(patience) if talk == Talk::Both && matches!(self.speed, Speed::LeastAlone(_)) => {
+                if patience.since.is_some() {
+                    self.rest(now);
+                }
+                self.pause
+            }
+            Some(patience) => patience.wait(now).min(self.pause),
+            None => self.pause,
+        };
+        most.is_zero() || self.deadline.passed(most, cx)
+    }
+
+    /// So many bytes have come.
+    pub fn got(&mut self, bytes: usize, now: Instant) {
+        self.deadline.disarm();
+        self.patience.iter_mut().for_each(|patience| patience.got(bytes, now));
+    }
+
+    /// It is our turn.
+    pub fn rest(&mut self, now: Instant) {
+        self.deadline.disarm();
+        self.patience.iter_mut().for_each(|patience| patience.rest(now));
+    }
+
+    /// The client may not send, and will not be told here when it may: the task of `cx` will be woken after a while to
+    /// look again.
+    pub fn excuse(&mut self, now: Instant, cx: &Context<'_>) {
+        self.rest(now);
+        self.deadline.passed(self.pause, cx);
+    }
+}
+
+/// Who says something while a body comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Talk {
+    /// The client alone.
+    Client,
+    /// The origin too: its response has begun, of a length that nobody knows, and not ended.
+    Both,
 }
 
 /// A body that is received as a whole before anything is done with it, or that is received and dropped.
 ///
-/// Nobody but the client decides how long that takes, so it has a pace even where none is asked for. What is forwarded
-/// as it comes has one only if it is asked for: an upload may have reasons to pause.
+/// Nobody but the client decides how long that takes, so it has a pace whatever is asked for.
 #[derive(Debug)]
-pub struct Intake {
-    pace: Pace,
-    began: Option<Instant>,
-    bytes: u64,
-}
+pub struct Intake(Patience);
 
 impl Intake {
     /// With the least speed that is asked for, if one is.
-    pub fn new(asked: Option<NonZeroU64>, shared: &Shared) -> Self {
+    pub fn new(asked: BodyRate, shared: &Shared) -> Self {
         let timeouts = shared.timeouts();
-        let own = Pace { rate: timeouts.body_rate.into(), grace: timeouts.body };
-        let pace = asked.map_or(own, Pace::asked);
-        Self { pace, began: None, bytes: 0 }
+        Self(Patience::new(match asked {
+            BodyRate::Least(rate) => Pace::asked(rate, &timeouts),
+            BodyRate::Off | BodyRate::Unset => Pace::unasked(&timeouts),
+        }))
     }
 
     /// Reads more.
@@ -146,12 +282,10 @@ impl Intake {
     /// # Errors
     /// [`Stop`].
     pub async fn fill(&mut self, conn: &mut Conn, shared: &Shared) -> Result<(), Stop> {
-        let now = shared.clock.now();
-        let began = *self.began.get_or_insert(now);
-        let left = self.pace.left(self.bytes, now.saturating_since(began));
+        let left = self.0.wait(shared.clock.now());
         conn.deadline.set(left.min(shared.timeouts().body));
         let read = conn.fill().await?;
-        self.bytes = self.bytes.saturating_add(read as u64);
+        self.0.got(read, shared.clock.now());
         Ok(())
     }
 }
@@ -165,42 +299,4 @@ const LEAST: NonZeroU64 = match NonZeroU64::new(512) {
 const GRACE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deadline;
-    use std::task::Waker;
-
-    #[test]
-    fn a_byte_now_and_then_is_not_enough() {
-        let cx = Context::from_waker(Waker::noop());
-        let (deadline, mut toll, period) = (Deadline::new(), Toll::new(), Duration::from_secs(1));
-        assert!(!toll.is_late(&deadline, period, &cx));
-        for _ in 0..9 {
-            deadline::sweep();
-            toll.pay(1);
-            assert!(!toll.is_late(&deadline, period, &cx), "a period has not passed");
-        }
-        (0..3).for_each(|_| deadline::sweep());
-        assert!(toll.is_late(&deadline, period, &cx));
-    }
-
-    #[test]
-    fn who_takes_enough_may_go_on() {
-        let cx = Context::from_waker(Waker::noop());
-        let (deadline, mut toll, period) = (Deadline::new(), Toll::new(), Duration::from_secs(1));
-        for _ in 0..100 {
-            assert!(!toll.is_late(&deadline, period, &cx));
-            (0..6).for_each(|_| deadline::sweep());
-            toll.pay(256);
-        }
-        toll.pay(usize::MAX);
-        assert!(!toll.is_owed());
-    }
-
-    #[test]
-    fn a_pace_is_an_average_with_grace() {
-        let pace = Pace { rate: 100.try_into().unwrap(), grace: Duration::from_secs(5) };
-        let left = |bytes, seconds| pace.left(bytes, Duration::from_secs(seconds)).as_secs();
-        assert_eq!([left(0, 0), left(0, 5), left(1000, 5), left(1000, 16)], [5, 0, 10, 0]);
-    }
-}
+mod tests;

@@ -238,8 +238,12 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         heritage: Heritage::Weir,
         on_invalid: OnInvalid::DefaultOrRefuse,
         summary: "Least bytes of body per second, averaged since the body began.",
-        details: "A slower client is cut off with 408. Without it, or with `0`, a body that is forwarded as it comes may be as slow \
-                  as it likes; one that is held until it is whole, or received to be dropped, must come with 512 bytes a second.",
+        details: "A slower client is cut off with 408. Only the time counts in which weir waits for the client, and being ahead \
+                  counts for no more than `client-body-timeout`. Without it a body may lag behind 512 bytes a second by \
+                  `client-body-timeout`, and calls of gRPC and other conversations may be as slow as they like; a number holds \
+                  for these too. With `0` every body that is forwarded as it comes may be as slow as it likes; one that is held \
+                  until it is whole, or received to be dropped, must come with 512 bytes a second all the same. With the profile \
+                  `ingress-nginx` the default is `0`.",
         good: "1k",
         bad: "slow",
         field: field!(MinRate => body.min_rate),

@@ -11,7 +11,7 @@ use super::annotations::ANNOTATIONS;
 use super::row::{ClassDefault, OnInvalid, Row, nearest};
 use super::unsupported::{self, Consequence, Unsupported};
 use super::value::{Invalid, Note};
-use super::{Policy, Profile, Settings, TrustMode, report};
+use super::{BodyRate, Policy, Profile, Settings, TrustMode, report};
 use crate::finding::{Finding, ObjectRef, Severity};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         let settings = &mut self.settings;
         settings.defaults.origin.next.non_idempotent |= settings.retry_non_idempotent;
         // `0` asks nothing of bodies that are forwarded as they come. Those that are held for their clients keep a bound.
-        if let Some(rate) = settings.defaults.body.min_rate {
+        if let BodyRate::Least(rate) = settings.defaults.body.min_rate {
             settings.edge.body_rate = rate.try_into().unwrap_or(NonZeroU32::MAX);
         }
         settings.defaults.refuse_all = (!self.closed.is_empty()).then(|| self.closed.join("; "));

@@ -15,8 +15,8 @@ pub struct Edge {
     /// Most time between two reads of a request body (`client-body-timeout`).
     #[serde(serialize_with = "period::serialize")]
     pub body_timeout: Duration,
-    /// Least bytes per second of a body that is held until it is whole, or is received to be dropped, where no object asks
-    /// for a least speed of its own (`body-min-rate`). Nobody but its client decides when it ends.
+    /// Least bytes per second of a body where no object asks for a least speed of its own (`body-min-rate`): nobody but
+    /// its client decides when it ends.
     pub body_rate: NonZeroU32,
     /// Most time between two writes to a client that does not read (`client-send-timeout`).
     #[serde(serialize_with = "period::serialize")]

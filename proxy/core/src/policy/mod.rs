@@ -75,6 +75,20 @@ pub enum BodyLimit {
     Bytes(u64),
 }
 
+/// How slowly a request body may come (`body-min-rate`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BodyRate {
+    /// Nobody has said. At [`Edge::body_rate`], with patience, and not where slowness is in the nature of a body: in a
+    /// call of gRPC, or a conversation with an origin that answers as it listens.
+    #[default]
+    Unset,
+    /// As slowly as it likes (`0`) if it is forwarded as it comes. What is held until it is whole keeps a bound.
+    Off,
+    /// At so many bytes per second, whatever it is.
+    Least(NonZeroU64),
+}
+
 /// Request bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Body {
@@ -82,12 +96,12 @@ pub struct Body {
     pub max: BodyLimit,
     /// Bytes of a body held in memory before the origin is contacted (`client-body-buffer-size`).
     pub buffer: u64,
-    /// Least bytes per second, averaged since the body began (`body-min-rate`); `None` is no minimum.
-    pub min_rate: Option<NonZeroU64>,
+    /// How slowly it may come (`body-min-rate`).
+    pub min_rate: BodyRate,
 }
 
 impl Default for Body {
     fn default() -> Self {
-        Self { max: BodyLimit::Bytes(1 << 20), buffer: 8 << 10, min_rate: None }
+        Self { max: BodyLimit::Bytes(1 << 20), buffer: 8 << 10, min_rate: BodyRate::Unset }
     }
 }

@@ -1,6 +1,6 @@
 //! What holds for the whole proxy.
 
-use super::{Edge, Policy, TlsSettings};
+use super::{BodyRate, Edge, Policy, TlsSettings};
 use crate::tls::TlsVersions;
 use ipnet::{IpNet, Ipv4Net};
 use serde::Serialize;
@@ -72,6 +72,7 @@ impl Settings {
             Profile::IngressNginx => {
                 let mut defaults = Policy::default();
                 defaults.origin.tls.versions = TlsVersions::V12;
+                defaults.body.min_rate = BodyRate::Off;
                 Self {
                     profile,
                     rate_status: 503,

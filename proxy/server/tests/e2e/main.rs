@@ -35,6 +35,7 @@ mod real_peers;
 mod reload;
 mod responses;
 mod scale;
+mod slow_bodies;
 mod slow_clients;
 mod slowhttptest;
 mod smuggling;

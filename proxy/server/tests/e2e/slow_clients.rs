@@ -11,12 +11,12 @@ fn start(lane: Lane, origin: &Origin, flags: &[&str]) -> Weir {
 }
 
 /// Sends `bytes` one at a time, each when nothing has come back for a moment. Returns what came back.
-fn dribble(client: &Client, mut bytes: impl Iterator<Item = u8>) -> String {
+pub fn dribble(client: &Client, mut bytes: impl Iterator<Item = u8>) -> String {
     dribble_until(client, &mut bytes, |_, _| false)
 }
 
 /// As [`dribble`], until the connection ends or `done` says so of what came back and of how many bytes are left.
-fn dribble_until(
+pub fn dribble_until(
     client: &Client,
     bytes: &mut impl Iterator<Item = u8>,
     done: impl Fn(&str, usize) -> bool,

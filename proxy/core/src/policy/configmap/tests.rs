@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{Balance, BodyLimit, Prefixes, read};
+use crate::policy::{Balance, BodyLimit, BodyRate, Prefixes, read};
 use std::num::{NonZeroU32, NonZeroU64};
 
 fn read_data(profile: Profile, pairs: &[(&str, &str)]) -> (Settings, Vec<Finding>) {
@@ -30,6 +30,7 @@ fn nothing_is_the_profile() {
         (nginx.rate_status, nginx.connections_status, nginx.ipv6_prefix, nginx.ipv4_prefix),
         (503, 503, 128, 32)
     );
+    assert_eq!(nginx.defaults.body.min_rate, BodyRate::Off, "it knows no such thing");
     assert_eq!(nginx.trust.proxies, ["0.0.0.0/0".parse().unwrap()]);
     assert_eq!(findings, []);
 }
@@ -115,12 +116,29 @@ fn bounds_of_heads_and_a_keep_alive_of_nothing_are_read() {
 fn bodies_that_are_held_have_a_least_speed_whatever_is_said() {
     let rates = |value: &str| {
         let (settings, _) = weir(&[("body-min-rate", value)]);
-        (settings.defaults.body.min_rate.map(NonZeroU64::get), settings.edge.body_rate.get())
+        (settings.defaults.body.min_rate, settings.edge.body_rate.get())
     };
-    assert_eq!(rates("2k"), (Some(2048), 2048));
-    assert_eq!(rates("100g"), (Some(100 << 30), u32::MAX));
-    for off in ["", "0", "slow"] {
-        assert_eq!(rates(off), (None, 512), "{off}");
+    let least = |rate| BodyRate::Least(NonZeroU64::new(rate).unwrap());
+    assert_eq!(rates("2k"), (least(2048), 2048));
+    assert_eq!(rates("100g"), (least(100 << 30), u32::MAX));
+    assert_eq!(rates("0"), (BodyRate::Off, 512));
+    for unset in ["", "slow"] {
+        assert_eq!(rates(unset), (BodyRate::Unset, 512), "{unset}");
+    }
+}
+
+#[test]
+fn an_object_may_let_its_bodies_be_slow_where_the_class_does_not() {
+    for (class, own, expected) in [
+        ("", "0", BodyRate::Off),
+        ("2k", "0", BodyRate::Off),
+        ("0", "", BodyRate::Off),
+        ("0", "1", BodyRate::Least(NonZeroU64::MIN)),
+        ("", "", BodyRate::Unset),
+    ] {
+        let (settings, _) = weir(&[("body-min-rate", class)]);
+        let policy = policy(&settings, &[("body-min-rate", own)]);
+        assert_eq!(policy.body.min_rate, expected, "{class:?}, {own:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Booleans, whole numbers, sizes and seconds.
 
 use super::{Invalid, Kind, Note};
-use crate::policy::BodyLimit;
+use crate::policy::{BodyLimit, BodyRate};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -225,20 +225,23 @@ impl Kind for BufferSize {
     }
 }
 
-/// Least bytes per second.
+/// Least bytes per second of a body.
 pub struct MinRate;
 
 impl Kind for MinRate {
-    type Value = Option<NonZeroU64>;
+    type Value = BodyRate;
     const FORM: &'static str = "a size per second such as `500` or `1k`, `0` for off";
 
     fn read(value: &mut Self::Value, text: &str) -> Result<Note, Invalid> {
-        *value = NonZeroU64::new(size(text)?.0);
+        *value = NonZeroU64::new(size(text)?.0).map_or(BodyRate::Off, BodyRate::Least);
         Ok(None)
     }
 
     fn print(value: &Self::Value) -> Option<String> {
-        value.map(|n| print_size(n.get()))
+        match value {
+            BodyRate::Unset | BodyRate::Off => None,
+            BodyRate::Least(rate) => Some(print_size(rate.get())),
+        }
     }
 }
 

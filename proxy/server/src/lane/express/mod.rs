@@ -20,7 +20,7 @@ use attempt::Failure;
 pub(crate) use attempt::MOST_INTERIM;
 use std::sync::Arc;
 use weir_core::facts::{Headers, Scheme};
-use weir_core::policy::{Origin, Settings};
+use weir_core::policy::{BodyRate, Origin, Settings};
 use weir_limits::Instant;
 
 /// What becomes of the connection after a request.
@@ -134,7 +134,7 @@ async fn receive_body(
     if conn.data().len() >= head.total() {
         return Ok(exchange.began());
     }
-    let asked = exchange.route().and_then(|(_, policy)| policy.body.min_rate);
+    let asked = exchange.route().map_or(BodyRate::Unset, |(_, policy)| policy.body.min_rate);
     let mut intake = Intake::new(asked, shared);
     while conn.data().len() < head.total() {
         intake.fill(conn, shared).await?;

@@ -49,8 +49,12 @@ pub struct Frame {
     pub flags: u8,
     /// Bytes in it, padding not counted for `DATA`.
     pub length: u32,
-    /// The error code of `RST_STREAM`; 0 for all others.
-    pub code: u32,
+    /// Bytes in it, as flow control counts them.
+    pub payload: u32,
+    /// Its stream; 0 is the connection.
+    pub stream: u32,
+    /// The error code of `RST_STREAM`, the increment of `WINDOW_UPDATE`; 0 for all others.
+    pub number: u32,
 }
 
 impl Frame {
@@ -122,15 +126,20 @@ impl Frames {
         self.block != Block::Outside
     }
 
+    /// Whether no frame has begun that is not yet whole.
+    pub fn is_between(&self) -> bool {
+        self.held == 0 && self.skip == 0
+    }
+
     /// The frame, once what is held of it says all: for padded data that is one byte more than its header, for a reset
-    /// all of it.
+    /// or a window update all of it.
     fn complete(&mut self) -> Option<Frame> {
-        let [a, b, c, kind, flags, _, _, _, _, inside @ ..] = self.header;
+        let [a, b, c, kind, flags, s, t, u, v, inside @ ..] = self.header;
         let length = u32::from_be_bytes([0, a, b, c]);
         let kind = Kind::of(kind);
         let padded = kind == Kind::Data && flags & PADDED != 0 && length > 0;
         let inside_held = match kind {
-            Kind::Reset => CODE.min(length),
+            Kind::Reset | Kind::WindowUpdate => NUMBER.min(length),
             _ => u32::from(padded),
         };
         if self.held < HEADER + inside_held as usize {
@@ -147,8 +156,12 @@ impl Frames {
         }
         let [pad, ..] = inside;
         let content = if padded { self.skip.saturating_sub(u32::from(pad)) } else { length };
-        let code = if inside_held == CODE { u32::from_be_bytes(inside) } else { 0 };
-        Some(Frame { kind, flags, length: content, code })
+        let stream = u32::from_be_bytes([s, t, u, v]) & !RESERVED;
+        let number = match inside_held {
+            NUMBER => u32::from_be_bytes(inside) & if kind == Kind::Reset { u32::MAX } else { !RESERVED },
+            _ => 0,
+        };
+        Some(Frame { kind, flags, length: content, payload: length, stream, number })
     }
 }
 
@@ -162,10 +175,12 @@ impl Default for Frames {
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame header.
 const HEADER: usize = 9;
-/// Bytes of an error code.
-const CODE: u32 = 4;
+/// Bytes of an error code or an increment.
+const NUMBER: u32 = 4;
 /// Bytes that are held until they say all.
-const MOST_HELD: usize = HEADER + CODE as usize;
+const MOST_HELD: usize = HEADER + NUMBER as usize;
+/// A bit that says nothing, in stream numbers and increments.
+const RESERVED: u32 = 1 << 31;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;

@@ -47,6 +47,11 @@ impl Gauge {
         self.0.lock().stalled
     }
 
+    /// Whether the client may send nothing of any body until we have passed on what is there.
+    pub(super) fn is_starved(&self) -> bool {
+        self.0.lock().meter.is_starved()
+    }
+
     /// Whether a header block has begun that is not yet whole.
     pub(super) fn is_in_head(&self) -> bool {
         self.0.lock().meter.is_in_head()

@@ -97,6 +97,7 @@ pub struct Allowance {
 pub struct Meter {
     incoming: Frames,
     outgoing: Frames,
+    window: u64, // bytes of bodies that the peer may send, all streams together
     rejected: [u32; Rejected::ALL.len()],
     budgets: [Budget; Flood::ALL.len()],
 }
@@ -107,6 +108,7 @@ impl Meter {
         Self {
             incoming: Frames::after_preface(),
             outgoing: Frames::new(),
+            window: FIRST_WINDOW,
             rejected: Default::default(),
             budgets: Flood::ALL.map(|flood| Budget::full(flood.allowance(), now)),
         }
@@ -120,6 +122,9 @@ impl Meter {
         let mut verdict = Ok(());
         while let Some((frame, rest)) = self.incoming.next(bytes) {
             bytes = rest;
+            if frame.kind == Kind::Data {
+                self.window = self.window.saturating_sub(frame.payload.into());
+            }
             if let Some(flood) = Flood::of(&frame) {
                 let taken = self.budget(flood).map_or(Ok(()), |budget| budget.take(now));
                 verdict = verdict.and_then(|()| taken.map_err(|Spent| flood));
@@ -142,9 +147,12 @@ impl Meter {
                     self.earn(Flood::Ping, 2);
                     self.earn(Flood::Reset, 1);
                 }
+                Kind::WindowUpdate if frame.stream == 0 => {
+                    self.window = self.window.saturating_add(frame.number.into());
+                }
                 Kind::Reset => {
                     let place =
-                        Rejected::of_code(frame.code).and_then(|why| self.rejected.get_mut(why as usize));
+                        Rejected::of_code(frame.number).and_then(|why| self.rejected.get_mut(why as usize));
                     place.into_iter().for_each(|count| *count = count.saturating_add(1));
                 }
                 _ => {}
@@ -168,6 +176,11 @@ impl Meter {
     /// Whether the peer has begun a header block that is not yet whole: nothing else can pass until it is.
     pub fn is_in_head(&self) -> bool {
         self.incoming.is_in_head()
+    }
+
+    /// Whether the peer may send no byte of any body, and has sent all that it began.
+    pub fn is_starved(&self) -> bool {
+        self.window == 0 && self.incoming.is_between()
     }
 
     fn earn(&mut self, flood: Flood, tokens: u32) {
@@ -222,6 +235,8 @@ impl Budget {
     }
 }
 
+/// Bytes of bodies that a peer may send on a connection before it is told of more (RFC 9113 section 6.9.2).
+const FIRST_WINDOW: u64 = 65_535;
 /// So many bytes that we send earn a window update.
 const DRIBBLE: u32 = 8;
 const NANOS: u128 = 1_000_000_000;

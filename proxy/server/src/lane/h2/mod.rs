@@ -61,7 +61,7 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
     let streams = shared.engine.current().settings.edge.h2_streams.get();
     let ended = match handshake(metered, &options(timeouts.head_bounds, streams), timeouts.head).await {
         Ok(connection) => {
-            let link = Arc::new(Link { info, tls, socket: Arc::new(digest), worker });
+            let link = Arc::new(Link { info, tls, socket: Arc::new(digest), gauge: gauge.clone(), worker });
             let mut session = Session {
                 connection,
                 gauge,

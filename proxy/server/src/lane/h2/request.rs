@@ -1,6 +1,7 @@
 //! One stream: judged, admitted, answered here or forwarded.
 
 use super::head::{self, Head};
+use super::io::Gauge;
 use super::stream::{Back, LentStream, Reply};
 use crate::abort::{Abort, Stage};
 use crate::access_log::{Failed, Lane, Protocol, Sketch};
@@ -32,6 +33,7 @@ pub(super) struct Link {
     pub(super) info: ConnInfo,
     pub(super) tls: Option<Arc<ClientTls>>,
     pub(super) socket: Arc<SocketDigest>,
+    pub(super) gauge: Arc<Gauge>,
     pub(super) worker: Arc<Worker>,
 }
 
@@ -118,7 +120,13 @@ impl Admitted {
         let Some(backend) = exchange.ticket().map(|ticket| ticket.backend().clone()) else { return };
         let flight = Flight::new(plan, backend, shared.clock, shared.phase.clone());
         flight.hold(exchange.take_places());
-        let (lent, back) = LentStream::new(parts.into(), body, respond, flight.clone(), link.socket.clone());
+        let (lent, back) = LentStream::new(
+            parts.into(),
+            body,
+            respond,
+            flight.clone(),
+            (link.socket.clone(), link.gauge.clone()),
+        );
         let mut aloft = Aloft { exchange: Some(exchange), flight: flight.clone(), back };
         let forwarding = link.worker.pingora.forward_stream(lent);
         let in_time = match call.and_then(|call| call.timeout) {

@@ -3,9 +3,10 @@
 //! Pingora has a session of its own for this, which waits for bodies without end and throws the stream away when
 //! something fails. This one gives the stream back, so that what fails is answered like everywhere else.
 
+use super::io::Gauge;
 use crate::conn::Stop;
 use crate::lane::pingora::flight::{Fault, Flight};
-use crate::pace::Armed;
+use crate::pace::{Armed, BodyClock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
@@ -24,7 +25,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A stream lent to pingora for its request.
 pub(super) struct LentStream {
@@ -37,9 +37,9 @@ pub(super) struct LentStream {
     retry: Retry,
     flight: Arc<Flight>,
     digest: Digest,
-    read_deadline: Armed,
+    gauge: Arc<Gauge>,
+    body_clock: BodyClock,
     write_deadline: Armed,
-    waiting_since: Option<Instant>, // when the client first made us wait for its body
     bytes_in: u64,
     bytes_out: u64,
     back: Back,
@@ -77,8 +77,9 @@ impl LentStream {
         body: RecvStream,
         respond: SendResponse<Bytes>,
         flight: Arc<Flight>,
-        socket: Arc<SocketDigest>,
+        (socket, gauge): (Arc<SocketDigest>, Arc<Gauge>),
     ) -> (Self, Back) {
+        let body_clock = BodyClock::new(flight.plan.body_timeout, flight.plan.body_speed);
         let digest = Digest {
             proxy_digest: Some(Arc::new(flight.digest())),
             socket_digest: Some(socket),
@@ -95,9 +96,9 @@ impl LentStream {
             retry: Retry::Off,
             flight,
             digest,
-            read_deadline: Armed::new(),
+            gauge,
+            body_clock,
             write_deadline: Armed::new(),
-            waiting_since: None,
             bytes_in: 0,
             bytes_out: 0,
             back: back.clone(),
@@ -108,7 +109,7 @@ impl LentStream {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         match self.body.poll_data(cx) {
             Poll::Ready(Some(Ok(data))) => {
-                self.read_deadline.disarm();
+                self.body_clock.got(data.len(), self.flight.now());
                 self.bytes_in += data.len() as u64;
                 self.retry.keep(&data);
                 // Pingora asks for more when it has room for it, so this is when the client may send more.
@@ -124,27 +125,19 @@ impl LentStream {
                 Poll::Ready(Ok(None))
             }
             Poll::Pending if self.flight.awaits_continue() => Poll::Pending,
+            Poll::Pending if self.gauge.is_starved() => {
+                // Other streams, whose origins do not read, have all that the client may send.
+                self.body_clock.excuse(self.flight.now(), cx);
+                Poll::Pending
+            }
             Poll::Pending => {
-                let most = self.patience();
-                if !self.read_deadline.passed(most, cx) {
+                if !self.body_clock.is_late(self.flight.now(), self.flight.talk(), cx) {
                     return Poll::Pending;
                 }
                 self.flight.note(Fault::BodyTimeout);
                 let error = Error::explain(ErrorType::ReadTimedout, "the client sends no more of its body");
                 Poll::Ready(Err(error.into_down()))
             }
-        }
-    }
-
-    /// How much longer the next piece of the body may take.
-    fn patience(&mut self) -> Duration {
-        let most = self.flight.plan.body_timeout;
-        match self.flight.plan.body_pace {
-            Some(pace) => {
-                let began = *self.waiting_since.get_or_insert_with(Instant::now);
-                pace.left(self.bytes_in, began.elapsed()).min(most)
-            }
-            None => most,
         }
     }
 
@@ -209,6 +202,7 @@ impl LentStream {
         let (deadline, flight) = (&mut self.write_deadline, &self.flight);
         let Some(Reply::Begun(stream)) = &mut self.reply else { return Err(out_of_order()) };
         stream.reserve_capacity(wanted);
+        let body_clock = &mut self.body_clock;
         poll_fn(|cx| {
             match stream.capacity() {
                 0 => {}
@@ -221,6 +215,8 @@ impl LentStream {
                 Poll::Ready(None) => return Poll::Ready(Err(out_of_order())),
                 Poll::Pending => {}
             }
+            // Nothing is read until the client has room for this.
+            body_clock.rest(flight.now());
             if deadline.late(flight.plan.write_timeout, cx) {
                 flight.note(Fault::WriteTimeout);
                 let error = Error::explain(ErrorType::WriteTimedout, "the client reads no more");

@@ -8,7 +8,7 @@ use crate::abort::{Abort, Cause, Stage};
 use crate::clock::Clock;
 use crate::conn::Stop;
 use crate::lane::wire::Persistence;
-use crate::pace::Pace;
+use crate::pace::{Speed, Talk};
 use crate::respond::GatewayError;
 use crate::shared::Phase;
 use crate::upstream::tls::Dial;
@@ -60,8 +60,8 @@ pub(crate) struct Plan {
     pub(crate) response_fields: Vec<(&'static str, HeaderValue)>,
     /// Between two reads of the request body.
     pub(crate) body_timeout: Duration,
-    /// How slowly a body may come, averaged since it began.
-    pub(crate) body_pace: Option<Pace>,
+    /// How slowly a body may come.
+    pub(crate) body_speed: Speed,
     /// Between two writes to a client that does not read.
     pub(crate) write_timeout: Duration,
 }
@@ -177,6 +177,7 @@ pub(crate) struct Flight {
     entered: AtomicBool,
     continued: AtomicBool,
     upgraded: AtomicBool,
+    answers: AtomicBool,
     story: Mutex<Story>,
     returned: Mutex<Option<Returned>>,
     places: Mutex<Option<Grant>>,
@@ -199,6 +200,7 @@ impl Flight {
             entered: AtomicBool::new(false),
             continued,
             upgraded: AtomicBool::new(false),
+            answers: AtomicBool::new(false),
             story: Mutex::default(),
             returned: Mutex::new(None),
             places: Mutex::default(),
@@ -283,6 +285,21 @@ impl Flight {
     /// Whether the connection is a tunnel.
     pub(crate) fn is_upgraded(&self) -> bool {
         self.upgraded.load(Ordering::Relaxed)
+    }
+
+    /// The origin has begun a response that may go on for as long as it likes.
+    pub(crate) fn begin_answer(&self) {
+        self.answers.store(true, Ordering::Relaxed);
+    }
+
+    /// The response has ended.
+    pub(crate) fn end_answer(&self) {
+        self.answers.store(false, Ordering::Relaxed);
+    }
+
+    /// Who says something at the moment.
+    pub(crate) fn talk(&self) -> Talk {
+        if self.answers.load(Ordering::Relaxed) { Talk::Both } else { Talk::Client }
     }
 
     /// Takes the connection back from the stream that was lent to pingora.

@@ -10,8 +10,8 @@ use crate::lane::wire::Persistence;
 use crate::respond::GatewayError;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::TRANSFER_ENCODING;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::Digest;
@@ -196,6 +196,9 @@ impl ProxyHttp for Gate {
         if response.status == StatusCode::SWITCHING_PROTOCOLS || !response.status.is_informational() {
             flight.tell(|story| story.status = response.status.as_u16());
         }
+        if may_go_on(session, response) {
+            flight.begin_answer();
+        }
         edit_response(response, &flight.plan)
     }
 
@@ -206,6 +209,9 @@ impl ProxyHttp for Gate {
         end: bool,
         way: &mut Way,
     ) -> Result<Option<Duration>> {
+        if end {
+            way.flight()?.end_answer();
+        }
         // An upgraded connection goes on in the other direction.
         if end && !session.was_upgraded() {
             way.flight()?.release();
@@ -396,6 +402,14 @@ fn peer(plan: &Plan, address: SocketAddr, began: Instant) -> HttpPeer {
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
     }
     peer
+}
+
+/// Whether a response has a body whose length nobody knows.
+fn may_go_on(session: &Session, response: &ResponseHeader) -> bool {
+    !response.status.is_informational()
+        && !matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        && session.req_header().method != Method::HEAD
+        && !response.headers.contains_key(CONTENT_LENGTH)
 }
 
 /// What an error on an origin's connection means.

@@ -6,7 +6,7 @@ use crate::exchange::Exchange;
 use crate::lane::grammar;
 use crate::lane::wire::Persistence;
 use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
-use crate::pace::Pace;
+use crate::pace::{Nature, Speed};
 use crate::shared::Shared;
 use crate::upstream::tls::{Dial, Speaks};
 use http::HeaderValue;
@@ -87,10 +87,19 @@ pub(crate) fn plan(
         underscores: if settings.underscores_in_headers { Underscores::Keep } else { Underscores::Drop },
         response_fields,
         body_timeout: timeouts.body,
-        body_pace: ticket.policy().body.min_rate.map(Pace::asked),
+        body_speed: Speed::forwarded(ticket.policy().body.min_rate, nature(&asked, ticket), &timeouts),
         write_timeout: timeouts.write,
         target: asked.target,
     })
+}
+
+/// What is said of a body. Only an origin that speaks HTTP/2 can take a call, so a field in the head is no way out.
+fn nature(asked: &Asked<'_>, ticket: &Ticket) -> Nature {
+    match asked.content_length {
+        _ if ticket.policy().origin.protocol.is_h2() => Nature::Call,
+        Some(_) => Nature::Announced,
+        None => Nature::Open,
+    }
 }
 
 /// An origin that does not read the body of such a request would take it for the next one: one with a method that needs

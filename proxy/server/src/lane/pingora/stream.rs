@@ -8,7 +8,7 @@ use crate::conn::Stop;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::lane::pingora::strict::BodyLength;
 use crate::lane::wire::{Chunks, Progress};
-use crate::pace::Armed;
+use crate::pace::{Armed, BodyClock};
 use crate::socket::Socket;
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -24,7 +24,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::Instant;
 
 /// A client connection lent to pingora for one request.
 pub(crate) struct LentStream {
@@ -36,9 +35,8 @@ pub(crate) struct LentStream {
     out: Vec<u8>,
     out_at: usize,
     owes: bool, // whether the socket was given bytes that it may still hold
-    read_deadline: Armed,
+    body_clock: BodyClock,
     write_deadline: Armed,
-    waiting_since: Option<Instant>, // when the client first made us wait for its body
     bytes_in: u64,
     bytes_out: u64,
     flight: Arc<Flight>,
@@ -113,9 +111,8 @@ impl LentStream {
             out: Vec::new(),
             out_at: 0,
             owes: false,
-            read_deadline: Armed::new(),
+            body_clock: BodyClock::new(flight.plan.body_timeout, flight.plan.body_speed),
             write_deadline: Armed::new(),
-            waiting_since: None,
             digest: Arc::new(digest),
             socket_digest: Arc::new(socket_digest),
             flight,
@@ -146,21 +143,15 @@ impl LentStream {
             if self.flight.awaits_continue() {
                 return Poll::Pending;
             }
-            let most = match self.flight.plan.body_pace {
-                Some(pace) => {
-                    let began = *self.waiting_since.get_or_insert_with(Instant::now);
-                    pace.left(self.bytes_in, began.elapsed()).min(self.flight.plan.body_timeout)
-                }
-                None => self.flight.plan.body_timeout,
-            };
-            return match self.read_deadline.passed(most, cx) {
+            return match self.body_clock.is_late(self.flight.now(), self.flight.talk(), cx) {
                 true => Poll::Ready(Err(self.fail(Fault::BodyTimeout, io::ErrorKind::TimedOut))),
                 false => Poll::Pending,
             };
         }
-        self.read_deadline.disarm();
+        let got = buf.filled().len() - before;
+        self.body_clock.got(got, self.flight.now());
         ready!(polled).inspect_err(|error| self.flight.note_gone(Stop::of(error)))?;
-        if buf.filled().len() == before {
+        if got == 0 {
             self.flight.note_gone(Stop::End);
         }
         self.take(before, buf)
@@ -295,6 +286,15 @@ impl LentStream {
         }
     }
 
+    /// As [`poll_send`](Self::poll_send), for pingora, which reads nothing until this is ready.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>, more: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let polled = self.poll_send(cx, more);
+        if polled.is_pending() {
+            self.body_clock.rest(self.flight.now());
+        }
+        polled
+    }
+
     fn wait_for_room(&mut self, cx: &Context<'_>) -> Poll<io::Result<usize>> {
         match self.write_deadline.late(self.flight.plan.write_timeout, cx) {
             true => Poll::Ready(Err(self.fail(Fault::WriteTimeout, io::ErrorKind::TimedOut))),
@@ -345,7 +345,7 @@ impl AsyncWrite for LentStream {
             slices.iter().for_each(|slice| me.out.extend_from_slice(slice));
             offered
         } else {
-            ready!(me.poll_send(cx, slices))?
+            ready!(me.poll_write_out(cx, slices))?
         };
         me.bytes_out += taken as u64;
         Poll::Ready(Ok(taken))
@@ -356,7 +356,7 @@ impl AsyncWrite for LentStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_send(cx, &[]).map_ok(drop)
+        self.get_mut().poll_write_out(cx, &[]).map_ok(drop)
     }
 
     /// Only flushes: how the connection ends is decided when it is back with us.

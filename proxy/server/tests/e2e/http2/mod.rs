@@ -1,5 +1,6 @@
 //! HTTP/2 in front.
 
+mod bodies;
 mod bounds;
 mod floods;
 mod grpc;

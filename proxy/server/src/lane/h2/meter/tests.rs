@@ -148,6 +148,33 @@ fn a_head_is_told_of_from_its_first_byte_to_its_last() {
     assert!(!meter.is_in_head());
 }
 
+#[test]
+fn a_client_is_starved_while_its_windows_are_used_up_and_what_it_began_is_here() {
+    let mut meter = begun();
+    let data = |length| frame(0x0, 0x0, length);
+    for _ in 0..3 {
+        meter.received(&data(16_384), T0).unwrap();
+    }
+    assert!(!meter.is_starved());
+    // Padding counts too.
+    let mut last = data(16_383);
+    last[4] = 0x8;
+    last[9] = 77;
+    let (begin, end) = last.split_at(10_000);
+    meter.received(begin, T0).unwrap();
+    assert!(!meter.is_starved(), "the client has more to say");
+    meter.received(end, T0).unwrap();
+    assert!(meter.is_starved());
+    // More for a stream alone is nothing; more for the connection is.
+    let update = |stream: u8| [&[0, 0, 4, 8, 0, 0, 0, 0, stream][..], &[0, 0, 0, 9]].concat();
+    meter.sent(&update(1));
+    assert!(meter.is_starved());
+    meter.sent(&update(0));
+    assert!(!meter.is_starved());
+    meter.received(&data(9), T0).unwrap();
+    assert!(meter.is_starved());
+}
+
 /// What a reader that has all the bytes at once makes of them.
 fn naive(bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
@@ -171,12 +198,16 @@ fn naive(bytes: &[u8]) -> Vec<Frame> {
             9 => Kind::Continuation,
             _ => Kind::Other,
         };
-        let mut code = 0;
-        if kind == Kind::Reset && length >= 4 {
-            let Some(bytes) = after.first_chunk() else { break };
-            code = u32::from_be_bytes(*bytes);
+        let mut number = 0;
+        if matches!(kind, Kind::Reset | Kind::WindowUpdate) {
+            let Some(inside) = after.get(..length.min(4) as usize) else { break };
+            number = inside.try_into().map_or(0, u32::from_be_bytes);
         }
-        frames.push(Frame { kind, flags, length: content, code });
+        if kind == Kind::WindowUpdate {
+            number &= 0x7fff_ffff;
+        }
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) & 0x7fff_ffff;
+        frames.push(Frame { kind, flags, length: content, payload: length, stream, number });
         rest = after.get(length as usize..).unwrap_or_default();
     }
     frames

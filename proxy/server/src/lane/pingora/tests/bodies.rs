@@ -1,6 +1,6 @@
 use super::rig::*;
 use crate::lane::pingora::flight::{Fault, Reply};
-use crate::pace::Pace;
+use crate::pace::{Pace, Speed};
 use crate::respond::GatewayError;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -226,22 +226,12 @@ async fn a_client_that_stops_sending_is_told() {
     }
 }
 
-#[test]
-fn a_pace_is_an_average() {
-    let pace = Pace { rate: 100.try_into().unwrap(), grace: Duration::from_secs(5) };
-    for (bytes, elapsed, left) in
-        [(0, 0, 5), (0, 6, 0), (1000, 6, 9), (1000, 15, 0), (u64::MAX, 9, u64::MAX / 100 - 4)]
-    {
-        let got = pace.left(bytes, Duration::from_secs(elapsed)).as_secs();
-        assert!(got.abs_diff(left) <= left >> 40, "{bytes} bytes in {elapsed} s leave {got} s");
-    }
-}
-
 #[tokio::test]
 async fn a_client_that_trickles_is_told() {
     let origin = origin_with(|mut client| async move { drop(client.read_to_end().await) }).await;
     let mut rig = Rig::with(backend([origin]), |plan| {
-        plan.body_pace = Some(Pace { rate: 100_000.try_into().unwrap(), grace: Duration::from_millis(300) });
+        let (grace, ahead) = (Duration::from_millis(300), Duration::ZERO);
+        plan.body_speed = Speed::Least(Pace { rate: 100_000.try_into().unwrap(), grace, ahead });
     })
     .await;
     let mut client = rig.client().await;

@@ -6,6 +6,7 @@ use crate::lane::pingora::flight::*;
 use crate::lane::pingora::forward::{Forwarder, Message};
 use crate::lane::pingora::strict::{self, BodyLength, Head, Version};
 use crate::lane::wire::Persistence;
+use crate::pace::Speed;
 use crate::respond::Then;
 use crate::shared::Phase;
 use crate::socket::Socket;
@@ -169,7 +170,7 @@ fn plan(head: &Head<'_, '_>, peer: SocketAddr, received: usize) -> Plan {
         underscores: Underscores::Drop,
         response_fields: Vec::new(),
         body_timeout: Duration::from_secs(5),
-        body_pace: None,
+        body_speed: Speed::Any,
         write_timeout: Duration::from_secs(5),
     }
 }
