@@ -8,8 +8,11 @@ use std::fmt::Write;
 pub(super) struct Chart<'a> {
     pub(super) title: String,
     pub(super) x: &'a str,
+    /// What is counted, and its unit.
     pub(super) y: &'a str,
     pub(super) lines: Vec<Line<'a>>,
+    /// How a line goes from point to point.
+    pub(super) course: Course,
     /// Places on the x axis with their names; without any, round numbers are named.
     pub(super) marks: Vec<(f64, String)>,
 }
@@ -29,21 +32,38 @@ pub(super) enum Stroke {
     Dashed,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// Straight to the next.
+    Straight,
+    /// Level for one unit of the x axis: each point is what was counted in its second.
+    Steps,
+}
+
 impl Chart<'_> {
     /// As an SVG element that needs nothing else.
     pub(super) fn svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|line| &line.points);
-        let right = round_up(points().map(|(x, _)| *x).fold(0.0, f64::max).max(1e-9), &self.marks);
+        let width = if self.course == Course::Steps { 1.0 } else { 0.0 };
+        let right = self.marks.iter().map(|(x, _)| *x);
+        let right = right.fold(points().map(|(x, _)| x + width).fold(1e-9, f64::max), f64::max);
         let top = nice(points().filter_map(|(_, y)| *y).fold(0.0, f64::max).max(1e-9));
+        let legend = Legend::of(&self.lines);
+        let above = TITLE + legend.rows as f64 * ROW + 10.0;
+        let height = above + PLOT + BOTTOM;
         let at_x = |x: f64| LEFT + (WIDTH - LEFT - RIGHT) * (x / right);
-        let at_y = |y: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (y / top);
+        let at_y = |y: f64| above + PLOT * (1.0 - y / top);
 
+        let (title, unit) = (escaped(&self.title), escaped(self.y));
         let mut svg = format!(
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
-            escaped(&self.title)
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}, {unit}\">\n"
         );
         // Into a text: none of these can fail.
-        let _ = writeln!(svg, "<text class=\"title\" x=\"{LEFT}\" y=\"18\">{}</text>", escaped(&self.title));
+        let _ = writeln!(
+            svg,
+            "<text class=\"title\" x=\"{LEFT}\" y=\"18\">{title} <tspan class=\"unit\">{unit}</tspan></text>"
+        );
+        svg.push_str(&legend.svg);
         for part in 0..=4 {
             let value = top * f64::from(part) / 4.0;
             let y = at_y(value);
@@ -57,8 +77,7 @@ impl Chart<'_> {
                 short(value)
             );
         }
-        let numbers = (0..=5).map(|part| right * f64::from(part) / 5.0).map(|x| (x, short(x)));
-        let marks = if self.marks.is_empty() { numbers.collect() } else { self.marks.clone() };
+        let marks = if self.marks.is_empty() { round(right, self.course) } else { self.marks.clone() };
         for (x, name) in marks {
             let _ = writeln!(
                 svg,
@@ -66,36 +85,25 @@ impl Chart<'_> {
                 // The last one would stand out of the chart.
                 if x > 0.97 * right { "end" } else { "middle" },
                 at_x(x),
-                HEIGHT - BOTTOM + 16.0,
+                above + PLOT + 16.0,
                 escaped(&name)
             );
         }
         let _ = writeln!(
             svg,
-            "<text class=\"tick\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>\
-             <text class=\"tick\" x=\"4\" y=\"34\">{}</text>",
+            "<text class=\"tick\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>",
             WIDTH - RIGHT,
-            HEIGHT - 4.0,
-            escaped(self.x),
-            escaped(self.y)
+            height - 4.0,
+            escaped(self.x)
         );
-        for (number, line) in self.lines.iter().enumerate() {
-            let dash = if line.stroke == Stroke::Dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+        for line in &self.lines {
             let _ = writeln!(
                 svg,
-                "<path class=\"line\" data-name=\"{}\" stroke=\"{}\"{dash} d=\"{}\"/>",
+                "<path class=\"line\" data-name=\"{}\" stroke=\"{}\"{} d=\"{}\"/>",
                 escaped(line.name),
                 line.colour,
-                path(line, at_x, at_y)
-            );
-            let x = WIDTH - RIGHT - 130.0 * (self.lines.len() - number) as f64 + 10.0;
-            let _ = writeln!(
-                svg,
-                "<rect x=\"{x}\" y=\"9\" width=\"12\" height=\"10\" fill=\"{}\"/>\
-                 <text class=\"tick\" x=\"{}\" y=\"18\">{}</text>",
-                line.colour,
-                x + 17.0,
-                escaped(line.name)
+                dash(line.stroke),
+                path(line, self.course, at_x, at_y)
             );
         }
         svg.push_str("</svg>\n");
@@ -103,7 +111,48 @@ impl Chart<'_> {
     }
 }
 
-fn path(line: &Line<'_>, at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> f64) -> String {
+/// Which line is which: under the title, in as many rows as it takes.
+struct Legend {
+    rows: u32,
+    svg: String,
+}
+
+impl Legend {
+    fn of(lines: &[Line<'_>]) -> Self {
+        let (mut rows, mut x, mut svg) = (1, LEFT, String::new());
+        for line in lines {
+            // Nobody has measured the text; its letters are no wider than this on average.
+            let width = SAMPLE + line.name.chars().count() as f64 * LETTER + 20.0;
+            if x > LEFT && x + width > WIDTH - RIGHT {
+                (rows, x) = (rows + 1, LEFT);
+            }
+            let y = TITLE + f64::from(rows) * ROW - 4.0;
+            let _ = writeln!(
+                svg,
+                "<line class=\"sample\" x1=\"{x}\" x2=\"{}\" y1=\"{}\" y2=\"{}\" stroke=\"{}\"{}/>\
+                 <text class=\"tick\" x=\"{}\" y=\"{y}\">{}</text>",
+                x + SAMPLE - 6.0,
+                y - 4.0,
+                y - 4.0,
+                line.colour,
+                dash(line.stroke),
+                x + SAMPLE,
+                escaped(line.name)
+            );
+            x += width;
+        }
+        Self { rows, svg }
+    }
+}
+
+fn dash(stroke: Stroke) -> &'static str {
+    match stroke {
+        Stroke::Solid => "",
+        Stroke::Dashed => " stroke-dasharray=\"6 4\"",
+    }
+}
+
+fn path(line: &Line<'_>, course: Course, at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> f64) -> String {
     let mut path = String::new();
     let mut command = 'M';
     for (x, y) in &line.points {
@@ -111,11 +160,22 @@ fn path(line: &Line<'_>, at_x: impl Fn(f64) -> f64, at_y: impl Fn(f64) -> f64) -
             None => command = 'M',
             Some(y) => {
                 let _ = write!(path, "{command}{:.1} {:.1}", at_x(*x), at_y(*y));
+                if course == Course::Steps {
+                    let _ = write!(path, "H{:.1}", at_x(x + 1.0));
+                }
                 command = 'L';
             }
         }
     }
     path
+}
+
+/// Round numbers from 0 to the end, about six; whole ones where something is counted in each unit.
+fn round(right: f64, course: Course) -> Vec<(f64, String)> {
+    let step = nice(right / 6.0);
+    let step = if course == Course::Steps { step.ceil() } else { step };
+    let places = (0..=10).map(|number| f64::from(number) * step);
+    places.take_while(|x| *x <= right * 1.000_001).map(|x| (x, short(x))).collect()
 }
 
 /// The next number of 1, 2, 2.5 or 5 times a power of ten.
@@ -125,10 +185,6 @@ fn nice(value: f64) -> f64 {
     steps.into_iter().find(|step| *step >= value * 0.999_999).unwrap_or(value)
 }
 
-fn round_up(value: f64, marks: &[(f64, String)]) -> f64 {
-    marks.iter().map(|(x, _)| *x).fold(value, f64::max)
-}
-
 /// A number in few characters.
 fn short(value: f64) -> String {
     let text = if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") };
@@ -136,11 +192,18 @@ fn short(value: f64) -> String {
 }
 
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 260.0;
+/// Height of what the lines are in.
+const PLOT: f64 = 180.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 16.0;
-const TOP: f64 = 40.0;
+/// Height of the title.
+const TITLE: f64 = 24.0;
+/// Height of a row of the legend.
+const ROW: f64 = 18.0;
 const BOTTOM: f64 = 36.0;
+/// Width of a sample of a line in the legend.
+const SAMPLE: f64 = 26.0;
+const LETTER: f64 = 7.0;
 
 #[cfg(test)]
 mod tests {
@@ -156,7 +219,23 @@ mod tests {
             stroke: Stroke::Solid,
             points: vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(2.0)), (3.0, Some(3.0))],
         };
-        assert_eq!(path(&line, |x| x, |y| y), "M0.0 1.0M2.0 2.0L3.0 3.0");
+        assert_eq!(path(&line, Course::Straight, |x| x, |y| y), "M0.0 1.0M2.0 2.0L3.0 3.0");
+        assert_eq!(path(&line, Course::Steps, |x| x, |y| y), "M0.0 1.0H1.0M2.0 2.0H3.0L3.0 3.0H4.0");
+        let names =
+            |right, course| round(right, course).into_iter().map(|mark| mark.1).collect::<Vec<_>>().join(" ");
+        assert_eq!(names(5.79, Course::Straight), "0 1 2 3 4 5");
+        assert_eq!(names(2.0, Course::Straight), "0 0.5 1 1.5 2");
+        assert_eq!(names(2.0, Course::Steps), "0 1 2");
+        assert_eq!(names(14.0, Course::Steps), "0 3 6 9 12");
+        assert_eq!(names(3600.0, Course::Steps), "0 1000 2000 3000");
+    }
+
+    #[test]
+    fn a_legend_takes_as_many_rows_as_its_names_need() {
+        let name = "a-name-of-some-forty-letters-and-no-fewer";
+        let line = |_| Line { name, colour: "red", stroke: Stroke::Solid, points: vec![] };
+        let rows = |count| Legend::of(&(0..count).map(line).collect::<Vec<_>>()).rows;
+        assert_eq!([0, 1, 2, 3, 4, 5].map(rows), [1, 1, 1, 2, 2, 3]);
     }
 
     #[test]
@@ -166,6 +245,7 @@ mod tests {
             x: "s",
             y: "n",
             lines: vec![Line { name: "\"><b>", colour: "red", stroke: Stroke::Dashed, points: vec![] }],
+            course: Course::Straight,
             marks: vec![],
         };
         let svg = chart.svg();

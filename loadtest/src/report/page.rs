@@ -1,6 +1,6 @@
 //! Runs as one page of HTML that needs nothing else: no script, no style sheet, no picture from anywhere.
 
-use super::chart::{Chart, Line, Stroke};
+use super::chart::{Chart, Course, Line, Stroke};
 use super::junit::escaped;
 use super::{ClassReport, Percentiles, Report};
 use crate::expect::Result;
@@ -68,9 +68,10 @@ fn one(report: &Report, html: &mut String) {
     if let Some(lag) = report.generator.lag {
         let _ = writeln!(
             html,
-            "<p>Generator: late by {:.2} ms (median), {:.2} ms (p99), {:.2} ms (at most); {} requests per second of its processor time; {} sent again, {} waited for a connection.</p>",
+            "<p>Generator: late by {:.2} ms (median), {:.2} ms (p99; {:.2} ms are allowed), {:.2} ms (at most); {} requests per second of its processor time; {} sent again, {} waited for a connection.</p>",
             lag.p50,
             lag.p99,
+            report.generator.allowed_lag,
             lag.max,
             report.generator.requests_per_cpu_second,
             report.generator.retried,
@@ -92,10 +93,21 @@ fn requests(class: &ClassReport) -> Chart<'_> {
         line("failed", RED, Stroke::Solid, of(|second| Some(second.failed))),
     ];
     if class.predicted.is_some() {
-        lines.push(line("predicted", BLACK, Stroke::Dashed, of(|second| second.predicted)));
+        lines.push(line("admitted as predicted", BLACK, Stroke::Dashed, of(|second| second.predicted)));
+        let refused = |second: &super::SecondReport| {
+            let done = second.admitted + second.refused + second.failed;
+            Some(done.saturating_sub(second.predicted?))
+        };
+        lines.push(line("refused as predicted", BROWN, Stroke::Dashed, of(refused)));
     }
-    let title = format!("{}: requests a second", class.name);
-    Chart { title, x: "second of the plan", y: "requests", lines, marks: Vec::new() }
+    Chart {
+        title: class.name.clone(),
+        x: "second of the plan",
+        y: "requests in each second",
+        lines,
+        course: Course::Steps,
+        marks: Vec::new(),
+    }
 }
 
 fn latency(report: &Report) -> Chart<'_> {
@@ -109,29 +121,35 @@ fn latency(report: &Report) -> Chart<'_> {
         line("p99", ORANGE, of(|second| second.p99)),
         line("p99.9", RED, of(|second| second.p999)),
     ];
-    let title = "Latency from the planned moment".to_owned();
-    Chart { title, x: "second of the plan", y: "ms", lines, marks: Vec::new() }
+    Chart {
+        title: "Latency from the planned moment".to_owned(),
+        x: "second of the plan",
+        y: "ms, all classes",
+        lines,
+        course: Course::Steps,
+        marks: Vec::new(),
+    }
 }
 
 /// As HdrHistogram plots it: each step to the right is ten times rarer.
 fn distribution(report: &Report) -> Chart<'_> {
-    let lines =
-        report.classes.iter().zip(COLOURS.iter().cycle()).take(MOST_LINES).map(|(class, colour)| Line {
-            name: &class.name,
-            colour,
-            stroke: Stroke::Solid,
-            points: class.distribution.iter().map(|(quantile, ms)| (nines(*quantile), Some(*ms))).collect(),
-        });
+    // Hostile classes have no latency.
+    let answered = || report.classes.iter().filter(|class| !class.distribution.is_empty());
+    let lines = answered().zip(COLOURS.iter().cycle()).take(MOST_LINES).map(|(class, colour)| Line {
+        name: &class.name,
+        colour,
+        stroke: Stroke::Solid,
+        points: class.distribution.iter().map(|(quantile, ms)| (nines(*quantile), Some(*ms))).collect(),
+    });
     let marks =
         [(0.0, "0%"), (0.9, "90%"), (0.99, "99%"), (0.999, "99.9%"), (0.9999, "99.99%"), (1.0, "100%")];
     let marks = marks.map(|(quantile, name)| (nines(quantile), name.to_owned())).to_vec();
-    Chart {
-        title: "Latency by percentile".to_owned(),
-        x: "percentile",
-        y: "ms",
-        lines: lines.collect(),
-        marks,
-    }
+    let (lines, answered) = (lines.collect(), answered().count());
+    let title = match answered.saturating_sub(MOST_LINES) {
+        0 => "Latency by percentile".to_owned(),
+        _ => format!("Latency by percentile, the first {MOST_LINES} of {answered} classes"),
+    };
+    Chart { title, x: "percentile", y: "ms", lines, course: Course::Straight, marks }
 }
 
 fn nines(quantile: f64) -> f64 {
@@ -142,7 +160,14 @@ fn memory(report: &Report) -> Chart<'_> {
     let points = report.process.iter().filter(|sample| sample.at > 0.0);
     let points = points.map(|sample| (sample.at, Some(sample.resident as f64 / 1_048_576.0))).collect();
     let lines = vec![Line { name: "resident", colour: BLUE, stroke: Stroke::Solid, points }];
-    Chart { title: "Memory of the target".to_owned(), x: "second", y: "MiB", lines, marks: Vec::new() }
+    Chart {
+        title: "Memory of the target".to_owned(),
+        x: "second",
+        y: "MiB",
+        lines,
+        course: Course::Straight,
+        marks: Vec::new(),
+    }
 }
 
 fn cpu(report: &Report) -> Chart<'_> {
@@ -158,6 +183,7 @@ fn cpu(report: &Report) -> Chart<'_> {
         x: "second",
         y: "% of a core",
         lines,
+        course: Course::Straight,
         marks: Vec::new(),
     }
 }
@@ -166,12 +192,13 @@ const BLUE: &str = "#2563a8";
 const ORANGE: &str = "#c7791a";
 const RED: &str = "#b3261e";
 const BLACK: &str = "#111111";
-const COLOURS: [&str; 6] = [BLUE, ORANGE, "#2e7d4f", "#7a3ea1", RED, "#5c6670"];
+const BROWN: &str = "#6b4a1b";
+const COLOURS: [&str; 8] = [BLUE, ORANGE, "#2e7d4f", "#7a3ea1", RED, "#5c6670", "#0f8a9d", "#9a8700"];
 /// Classes in one chart.
-const MOST_LINES: usize = 6;
+const MOST_LINES: usize = COLOURS.len();
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:62rem;padding:0 1rem;color:#111;background:#fff}\
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}\
 td,th{border-bottom:1px solid #ddd;padding:.25rem .75rem .25rem 0;text-align:left}\
 .passed{color:#1b6b3a}.failed{color:#b3261e}\
-.chart{display:block;width:100%;height:auto;margin:1rem 0}.chart .line{fill:none;stroke-width:1.8}\
+.chart{display:block;width:100%;height:auto;margin:1rem 0}.chart .line{fill:none;stroke-width:1.8}.chart .sample{stroke-width:3}.chart .unit{font-size:12px;font-weight:400}\
 .chart .grid{stroke:#e3e3e3}.chart text{font:12px system-ui,sans-serif;fill:#333}.chart .title{font-size:14px;font-weight:600}";

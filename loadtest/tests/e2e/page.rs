@@ -13,6 +13,8 @@ fn report() -> Report {
     let expect =
         "{kind: admitted, class: a, within: 1%}, {kind: status, class: a, status: 404, at-least: 1%}";
     let mut report = against(steady(expect, ""), format!("http://{}", origin.address));
+    // As long as a name may be.
+    report.classes[0].name = "a-class-whose-name-has-forty-letters-yes".to_owned();
     report.scenario = "<b>steady</b> & \"quoted\"".to_owned();
     let sample = |at: f64| Sample { at, resident: 50 << 20, cpu: at / 2.0 };
     report.process = vec![sample(0.5), sample(1.0), sample(1.5)];
@@ -51,8 +53,9 @@ fn a_browser_draws_every_chart_of_the_page_and_fetches_nothing() {
     let drawn =
         drawn.unwrap_or_else(|| panic!("no answer: {dom} {}", String::from_utf8_lossy(&output.stderr)));
     // Requests with a prediction, latency, percentiles, memory, processor time.
-    let expected =
-        "5 charts; admitted refused failed predicted p50 p99 p99.9 a resident cpu; none empty; none outside";
+    let expected = "5 charts; admitted,refused,failed,admitted as predicted,refused as predicted,p50,p99,p99.9,\
+        a-class-whose-name-has-forty-letters-yes,resident,cpu; \
+        none empty; none outside; none overlap";
     assert_eq!(drawn, expected);
 }
 
@@ -86,7 +89,14 @@ const outside = charts.filter(chart => {
             || inner.top < box.top - 1;
     });
 }).map(chart => chart.getAttribute("aria-label"));
+// Texts of a chart that lie over each other.
+const overlaps = charts.flatMap(chart => {
+    const texts = [...chart.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+    return texts.flatMap(([name, a], at) => texts.slice(at + 1).filter(([, b]) =>
+        a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3
+    ).map(([other]) => name + " and " + other));
+});
 document.getElementById("drawn").textContent = charts.length + " charts; "
-    + lines.map(line => line.dataset.name).join(" ") + "; " + (empty.join(" ") || "none") + " empty; "
-    + (outside.join(", ") || "none") + " outside";
+    + lines.map(line => line.dataset.name).join(",") + "; " + (empty.join(" ") || "none") + " empty; "
+    + (outside.join(", ") || "none") + " outside; " + (overlaps.join(", ") || "none") + " overlap";
 </script>"#;
