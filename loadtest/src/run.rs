@@ -280,8 +280,10 @@ fn target(scenario: &Scenario, url: &str, reach: Reach) -> Result<Target, RunErr
             || matches!(class.behaviour, Behaviour::HandshakeFlood { .. })
     };
     if let Some(class) = scenario.classes.iter().find(|class| needs_tls(class) != tls) {
-        let expected = if tls { "tls" } else { "plain" };
-        return Err(wrong(&format!("is {expected}, and class {} is not", class.name)));
+        let (is, not) = if tls { ("tls", "plain") } else { ("plain", "tls") };
+        let why =
+            format!("speaks {is}, and class {} {not}: expected request.transport: {is} there", class.name);
+        return Err(wrong(&why));
     }
     Ok(Target { http: (!tls).then_some(address), https: tls.then_some(address) })
 }

@@ -22,8 +22,10 @@ pub(super) fn run(job: &Job) -> Result<Tally, DriveError> {
     let mut tokens = Vec::new();
     let mut next = 0;
     loop {
+        // Until the plan begins, the clock stands at its first moment.
+        let begun = job.clock.until(0).is_zero();
         engine.now = job.clock.now();
-        while let Some(planned) = job.part.get(next).filter(|planned| planned.at <= engine.now) {
+        while let Some(planned) = job.part.get(next).filter(|planned| begun && planned.at <= engine.now) {
             next += 1;
             engine.now = job.clock.now();
             engine.tally.sent(planned, engine.now);
@@ -35,8 +37,8 @@ pub(super) fn run(job: &Job) -> Result<Tally, DriveError> {
         if next == job.part.len() && engine.busy == 0 && engine.waiting.is_empty() {
             break;
         }
-        let due = job.part.get(next).map_or(u64::MAX, |planned| planned.at);
-        let longest = Duration::from_nanos(due.saturating_sub(engine.now)).clamp(TICK, IDLE);
+        let due = job.part.get(next).map_or(IDLE, |planned| job.clock.until(planned.at));
+        let longest = due.clamp(TICK, IDLE);
         engine.poller.wait(longest, &mut tokens)?;
         engine.now = job.clock.now();
         for token in tokens.drain(..) {

@@ -1,7 +1,12 @@
 //! The program: exit codes, outputs, and what it refuses.
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use weir_loadtest::origin::Origin;
 use weir_loadtest::scenario::OriginBehaviour;
 
@@ -59,6 +64,57 @@ fn exit_codes_say_passed_failed_and_bad_input() {
         assert!(stderr(&bad).contains("phases: 3: expected a list"), "{}", stderr(&bad));
         assert!(stderr(&bad).contains("classes: is missing"), "{}", stderr(&bad));
     }
+}
+
+/// Runs the program with a terminal as its standard error; what the terminal was sent.
+fn on_a_terminal(arguments: &[&str]) -> (Output, String) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let program_side = File::options().read(true).write(true).open(path).unwrap();
+    // A terminal without a size shows nothing.
+    let size = Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&program_side, size).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir-loadtest"));
+    command.args(arguments).env("TERM", "xterm").stdout(Stdio::piped()).stderr(program_side);
+    let child = command.spawn().unwrap();
+    // Ours is the last one that has the program's side open, but for the program.
+    drop(command);
+    let reading = std::thread::spawn(move || {
+        let (mut terminal, mut shown, mut bytes) = (File::from(terminal), Vec::new(), [0; 4096]);
+        // The end of a terminal is an error.
+        while let Ok(count @ 1..) = terminal.read(&mut bytes) {
+            shown.extend_from_slice(&bytes[..count]);
+        }
+        String::from_utf8_lossy(&shown).into_owned()
+    });
+    (child.wait_with_output().unwrap(), reading.join().unwrap())
+}
+
+#[test]
+fn a_terminal_shows_a_bar_that_grows_and_goes_and_nothing_else_does() {
+    let origin = Origin::start(OriginBehaviour::default()).unwrap();
+    let url = format!("http://{}", origin.address);
+    let folder = tempfile::tempdir().unwrap();
+    let path = scenario(folder.path(), 200);
+    let (output, shown) = on_a_terminal(&["run", &path, "--target", &url]);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    // Some of the 20 requests before the end, and then the line is cleared.
+    let seen: BTreeSet<u64> = shown
+        .split("/20 requests")
+        .filter_map(|before| before.rsplit([' ', '/']).next()?.parse().ok())
+        .collect();
+    assert!(seen.iter().any(|done| (1..20).contains(done)), "{seen:?} in {shown:?}");
+    assert!(shown.ends_with("\u{1b}[2K") || shown.ends_with("\u{1b}[2K\r"), "{shown:?}");
+    // The summary goes to standard output, without a bar and without colours.
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("short -> ") && !text.contains(['\u{1b}', '\r', '█']), "{text:?}");
+
+    // With the same options, and nobody who looks.
+    let quiet = program(&["run", &path, "--target", &url]);
+    assert_eq!((quiet.status.code(), stderr(&quiet)), (Some(0), String::new()));
+    assert!(!String::from_utf8(quiet.stdout).unwrap().contains(['\u{1b}', '\r', '█']));
 }
 
 #[test]

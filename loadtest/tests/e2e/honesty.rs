@@ -8,7 +8,7 @@ use weir_loadtest::expect::Result;
 use weir_loadtest::origin::Origin;
 use weir_loadtest::report::Report;
 use weir_loadtest::scenario::value::{Share, Span};
-use weir_loadtest::scenario::{Fault, OriginBehaviour, parse};
+use weir_loadtest::scenario::{Arrivals, Fault, OriginBehaviour, parse};
 
 const EXPECT: &str = "{kind: admitted, class: a, within: 1%}, {kind: errors, class: a}, \
     {kind: latency, class: a, percentile: 99, at-most: 500ms}, {kind: status, class: a, status: 200, at-least: 99%}";
@@ -24,6 +24,20 @@ fn an_honest_origin_passes() {
     let report = lie(Fault::None, 0.0);
     assert_eq!((failed(&report), report.invalid), (vec![], None));
     assert_eq!((report.result, report.classes[0].done), (Result::Passed, 80));
+}
+
+/// The first moment of a plan is a moment like others: what is planned for it is not sent before, or it would have no
+/// latency at all.
+#[test]
+fn nothing_is_sent_before_the_plan_begins() {
+    let behaviour =
+        OriginBehaviour { delay: Some(Span(Duration::from_millis(20))), ..OriginBehaviour::default() };
+    let origin = Origin::start(behaviour).unwrap();
+    let mut scenario = steady(EXPECT, "");
+    scenario.classes[0].arrivals = Some(Arrivals::Burst { size: 50, every: Span(Duration::from_secs(5)) });
+    let report = against(scenario, format!("http://{}", origin.address));
+    let (_, least) = report.classes[0].distribution[0];
+    assert!(least >= 19.0, "{least} ms");
 }
 
 #[test]
@@ -152,6 +166,8 @@ fn a_target_that_is_not_there_is_noticed() {
 fn a_limit_that_is_not_kept_is_noticed_with_the_second_in_which_it_broke() {
     let origin = Origin::start(OriginBehaviour::default()).unwrap();
     let mut scenario = steady("{kind: admitted, class: a, within: 5%}", "");
+    scenario.classes[0].arrivals = Some(Arrivals::Constant { rate: 40.0 });
+    scenario.phases[0].duration = Span(Duration::from_secs(2));
     // The origin admits all; five a second and client are 20 a second, and a window begins with each second.
     scenario.oracle = weir_loadtest::scenario::Oracle::FixedWindow {
         limit: 10,

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod ci;
 mod command;
 mod compare;
 mod honesty;
 mod honesty_http2;
 mod page;
+mod peers;
 mod scenarios;
 mod schema;
 mod support;

@@ -8,14 +8,14 @@ use weir_loadtest::report::Report;
 use weir_loadtest::run::{Aim, Reach, run};
 use weir_loadtest::scenario::{self, Scenario};
 
-/// 40 requests a second for two seconds, on connections that are kept; with these expectations and more fields.
+/// 80 requests in a second, on connections that are kept; with these expectations and more fields.
 pub(crate) fn steady(expect: &str, more: &str) -> Scenario {
     let text = format!(
         "
 name: steady
 oracle: {{kind: token-bucket, rate: 1000, burst: 1000}}
-classes: [{{name: a, clients: 4, arrivals: {{kind: constant, rate: 40}}}}]
-phases: [{{name: only, duration: 2s}}]
+classes: [{{name: a, clients: 4, arrivals: {{kind: constant, rate: 80}}}}]
+phases: [{{name: only, duration: 1s}}]
 expect: [{expect}]
 generator: {{lag: 1s, timeout: 1s}}
 {more}
