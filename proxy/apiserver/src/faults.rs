@@ -61,7 +61,16 @@ pub struct Faults {
 #[derive(Debug)]
 pub(crate) struct State {
     set: Mutex<Set>,
-    disturbances: broadcast::Sender<(Matching, Disturbance)>,
+    disturbances: broadcast::Sender<Told>,
+}
+
+/// A disturbance on its way to the watches.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) matching: Matching,
+    pub(crate) disturbance: Disturbance,
+    /// What happened up to this version is told before.
+    pub(crate) version: u64,
 }
 
 #[derive(Debug, Default)]
@@ -116,9 +125,11 @@ impl Faults {
         self.state().set.lock().pace = pace;
     }
 
-    /// Disturbs the open watches that match, once. Gives how many watches are open, of all kinds.
+    /// Disturbs the open watches that match, once: after what happened before this call, and before what happens after
+    /// it. Gives how many watches are open, of all kinds.
     pub fn disturb(&self, matching: Matching, disturbance: Disturbance) -> usize {
-        self.state().disturbances.send((matching, disturbance)).unwrap_or_default()
+        let version = self.shared.registry.lock().store.version();
+        self.state().disturbances.send(Told { matching, disturbance, version }).unwrap_or_default()
     }
 
     /// Older versions than the present one are gone for who begins to watch or goes on with a list: 410. Watches that are
@@ -166,7 +177,7 @@ impl State {
         self.set.lock().pace
     }
 
-    pub(crate) fn disturbances(&self) -> broadcast::Receiver<(Matching, Disturbance)> {
+    pub(crate) fn disturbances(&self) -> broadcast::Receiver<Told> {
         self.disturbances.subscribe()
     }
 }

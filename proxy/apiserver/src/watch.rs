@@ -1,6 +1,6 @@
 //! Watches: what is there, if asked, then what happens.
 
-use crate::faults::Disturbance;
+use crate::faults::{Disturbance, Told};
 use crate::reply::{EventType, Shape, Stream, error_event};
 use crate::request::{Objects, Query, Request};
 use crate::shared::Shared;
@@ -111,17 +111,19 @@ impl Watch {
         let id = shared.open_watch(request.clone());
         let mut flow = self.start().await;
         while flow.is_continue() {
-            flow = self.follow().await;
+            flow = self.follow(u64::MAX).await;
             if flow.is_break() {
                 break;
             }
             flow = tokio::select! {
-                _ = versions.changed() => ControlFlow::Continue(()),
+                // In the order of the test: what happened after a disturbance is not told before it.
+                biased;
                 disturbance = disturbances.recv() => match disturbance {
-                    Ok((matching, disturbance)) if matching.matches(&request) => self.disturb(disturbance).await,
+                    Ok(told) if told.matching.matches(&request) => self.disturb(told).await,
                     Ok(_) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 },
+                _ = versions.changed() => ControlFlow::Continue(()),
                 _ = bookmarks.changed() => self.bookmark().await,
                 () = sleep_until(mark) => {
                     mark = Instant::now() + options.bookmark_every;
@@ -142,7 +144,7 @@ impl Watch {
             match self.ask.start {
                 Start::Now => (Vec::new(), None),
                 Start::After(version) => {
-                    self.seen = version.min(store.version());
+                    self.seen = version;
                     let begun = store.changes_since(self.objects.resource, version).map(drop);
                     (Vec::new(), begun.err())
                 }
@@ -170,8 +172,8 @@ impl Watch {
         self.send(out).await
     }
 
-    /// Sends what happened since.
-    async fn follow(&mut self) -> ControlFlow<()> {
+    /// Sends what happened since, up to a version.
+    async fn follow(&mut self, last: u64) -> ControlFlow<()> {
         loop {
             let mut changes: VecDeque<Change> = {
                 let registry = self.shared.registry.lock();
@@ -179,9 +181,10 @@ impl Watch {
                 let Ok(changes) = registry.store.follow(self.objects.resource, self.seen) else {
                     return ControlFlow::Break(());
                 };
+                let changes = changes.take_while(|change| change.version <= last);
                 let changes: VecDeque<_> = changes.take(CHANGES).cloned().collect();
                 if changes.is_empty() {
-                    self.seen = registry.store.version();
+                    self.seen = registry.store.version().min(last).max(self.seen);
                 }
                 changes
             };
@@ -225,14 +228,15 @@ impl Watch {
             return ControlFlow::Continue(());
         }
         // First what a bookmark is behind.
-        self.follow().await?;
+        self.follow(u64::MAX).await?;
         let mut out = Vec::new();
         self.shape.bookmark(self.objects.resource, self.seen, false, &mut out);
         self.send(out).await
     }
 
-    async fn disturb(&mut self, disturbance: Disturbance) -> ControlFlow<()> {
-        match disturbance {
+    async fn disturb(&mut self, told: Told) -> ControlFlow<()> {
+        self.follow(told.version).await?;
+        match told.disturbance {
             Disturbance::End => ControlFlow::Break(()),
             Disturbance::Reset => {
                 self.control.reset();
