@@ -3,7 +3,6 @@
 use crate::reply::{self, Reply};
 use crate::resources::{RESOURCES, Resource, Scope, StatusPart};
 use crate::status::StatusError;
-use http::HeaderMap;
 use serde_json::{Value, json};
 
 /// Answers a path that is no resource.
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 /// # Errors
 ///
 /// 404.
-pub(crate) fn answer(path: &str, _headers: &HeaderMap) -> Result<Reply, StatusError> {
+pub(crate) fn answer(path: &str) -> Result<Reply, StatusError> {
     let path = path.trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let document = match segments.as_slice() {
@@ -33,6 +32,11 @@ pub(crate) fn answer(path: &str, _headers: &HeaderMap) -> Result<Reply, StatusEr
             document["apiVersion"] = "v1".into();
             document
         }
+        // Older clients ask here, in protobuf, and find no kind in the empty document: then the server checks.
+        ["openapi", "v2"] => return Ok(reply::openapi_v2()),
+        ["openapi", "v3"] => documents(),
+        ["openapi", "v3", "api", version] => document("", version)?,
+        ["openapi", "v3", "apis", group, version] => document(group, version)?,
         ["api", version] => resources("", version)?,
         ["apis", group, version] => resources(group, version)?,
         _ => return Err(StatusError::no_such_resource()),
@@ -79,6 +83,9 @@ fn entries(resource: &Resource) -> Vec<Value> {
     if !resource.short_names.is_empty() {
         whole["shortNames"] = resource.short_names.into();
     }
+    if matches!(resource.plural, "pods" | "services") {
+        whole["categories"] = json!(["all"]);
+    }
     let status = json!({
         "name": format!("{}/status", resource.plural), "singularName": "", "namespaced": namespaced,
         "kind": resource.kind, "verbs": ["get", "patch", "update"],
@@ -86,5 +93,36 @@ fn entries(resource: &Resource) -> Vec<Value> {
     if resource.status == StatusPart::Apart { vec![whole, status] } else { vec![whole] }
 }
 
+/// Which OpenAPI documents there are. Before kubectl sends an object it looks up who checks the fields: itself, or the
+/// server.
+fn documents() -> Value {
+    let mut paths = json!({"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1"}});
+    for (group, version) in groups() {
+        let path = format!("apis/{group}/{version}");
+        paths[&path] = json!({"serverRelativeURL": format!("/openapi/v3/{path}")});
+    }
+    json!({"paths": paths})
+}
+
+/// As much of the OpenAPI document of a group as tells clients that the server checks fields and knows dry runs.
+fn document(group: &str, version: &str) -> Result<Value, StatusError> {
+    let mut paths = json!({});
+    for resource in RESOURCES.iter().filter(|it| it.group == group && it.version == version) {
+        let kind = json!({"group": group, "version": version, "kind": resource.kind});
+        let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
+        let patch = json!({
+            "x-kubernetes-action": "patch", "x-kubernetes-group-version-kind": kind,
+            "parameters": [parameter("dryRun"), parameter("fieldValidation")],
+            "responses": {"200": {"description": "OK"}},
+        });
+        paths[resource.path("{namespace}", "{name}")] = json!({"patch": patch});
+    }
+    if paths.as_object().is_none_or(serde_json::Map::is_empty) {
+        return Err(StatusError::no_such_resource());
+    }
+    let info = json!({"title": "Kubernetes", "version": format!("v1.{MINOR}.0")});
+    Ok(json!({"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": {}}}))
+}
+
 /// The minor version of Kubernetes that this server says it is.
-const MINOR: &str = "34";
+const MINOR: &str = "33";

@@ -6,7 +6,8 @@
 //! ([`ApiServer::requests`]), and a test can wait for what happens ([`ApiServer::until`]).
 //!
 //! What it does not do: it tracks no owners of fields (server-side apply always forces), runs no controllers (no pods, no
-//! garbage collection; only a deleted namespace takes its objects along), and checks only some rules of objects.
+//! garbage collection; only a deleted namespace takes its objects along), checks only some rules of objects, and reads
+//! JSON and YAML only (`kubectl apply` sends that; `kubectl create namespace NAME` of some versions does not).
 //!
 //! ```
 //! use weir_apiserver::{ApiServer, Cluster, Options};

@@ -236,6 +236,13 @@ impl Registry {
             return Ok(Deleted::Waiting(self.put(resource, key.clone(), new, write)));
         }
         if resource.kind == "Namespace" {
+            if write.origin == Origin::Client
+                && matches!(key.name.as_str(), "default" | "kube-system" | "kube-public")
+            {
+                let message =
+                    format!("namespaces \"{}\" is forbidden: this namespace may not be deleted", key.name);
+                return Err(StatusError::forbidden(message, Value::Null));
+            }
             for inner in RESOURCES.iter().filter(|it| it.scope == Scope::Namespace) {
                 let keys: Vec<_> =
                     self.store.list(inner, &key.name).into_iter().map(|(key, _)| key.clone()).collect();

@@ -190,6 +190,11 @@ pub(crate) fn text(code: u16, body: &'static str) -> Reply {
     whole(code, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
 }
 
+/// An OpenAPI document (version 2) about nothing: in protobuf it has no bytes.
+pub(crate) fn openapi_v2() -> Reply {
+    whole(200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", Bytes::new())
+}
+
 /// An answer whose body is written as it goes.
 pub(crate) fn stream(body: Stream) -> Reply {
     let mut reply = Response::new(Either::Right(body));

@@ -57,7 +57,7 @@ impl Exchange {
         let user = self.authenticate(&head.headers)?;
         self.shared.access.lock().check(&user, &asked)?;
         let objects = match target {
-            Target::Path(path) => return discovery::answer(&path, &head.headers),
+            Target::Path(path) => return discovery::answer(&path),
             Target::Objects(objects) => objects,
         };
         let shape = Shape::accepted(&head.headers)?;

@@ -83,6 +83,12 @@ fn crates_depend_to_the_left_only() {
     for name in ["pingora-core", "pingora-proxy", "axum", "weir"] {
         assert!(!kubernetes.contains(name), "weir-kubernetes depends on {name}");
     }
+    let stand_in = reachable("proxy/apiserver/Cargo.toml");
+    assert!(!stand_in.iter().any(|name| name.starts_with("weir")), "weir-apiserver depends on ours");
+    for crate_of_ours in ["proxy/kubernetes", "proxy/server", "loadtest"] {
+        let reached = reachable(&format!("{crate_of_ours}/Cargo.toml"));
+        assert!(!reached.contains("weir-apiserver"), "{crate_of_ours} depends on weir-apiserver");
+    }
     let loadtest = reachable("loadtest/Cargo.toml");
     for name in ["weir", "pingora-core", "pingora-proxy", "axum"] {
         assert!(!loadtest.contains(name), "weir-loadtest depends on {name}");

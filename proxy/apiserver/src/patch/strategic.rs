@@ -65,9 +65,8 @@ impl Merge<'_> {
             let Some(list) = field.strip_prefix("$setElementOrder/") else { continue };
             let key = merge_key(self.resource, &child(path, list)).unwrap_or_default();
             if let (Some(Value::Array(list)), Value::Array(order)) = (fields.get_mut(list), order) {
-                let place =
-                    |item: &Value| order.iter().position(|it| same(it, item, key)).unwrap_or(order.len());
-                list.sort_by_key(place);
+                let before = list.clone();
+                arrange(list, order, &before, key);
             }
         }
     }
@@ -82,6 +81,7 @@ impl Merge<'_> {
             let kept = items.iter().filter(|item| !directive(item, "replace"));
             return *list = kept.cloned().collect();
         }
+        let before = list.clone();
         for item in items {
             let found = list.iter().position(|it| same(it, item, key));
             match (found.and_then(|at| list.get_mut(at)), directive(item, "delete")) {
@@ -94,7 +94,26 @@ impl Merge<'_> {
                 }
             }
         }
+        arrange(list, items, &before, key);
     }
+}
+
+/// Puts a merged list in order: what is in `order` as it is there, and between it the rest, each element of which goes
+/// before one that it was before until now.
+fn arrange(list: &mut Vec<Value>, order: &[Value], before: &[Value], key: &str) {
+    let place = |items: &[Value], item: &Value| items.iter().position(|it| same(it, item, key));
+    let (mut ordered, rest): (Vec<_>, Vec<_>) = list.drain(..).partition(|item| place(order, item).is_some());
+    ordered.sort_by_key(|item| place(order, item));
+    let mut rest = rest.into_iter().peekable();
+    for item in ordered {
+        let at = place(before, &item);
+        let goes_first = |other: &Value| at.is_some() && place(before, other).is_some_and(|it| Some(it) < at);
+        while let Some(other) = rest.next_if(goes_first) {
+            list.push(other);
+        }
+        list.push(item);
+    }
+    list.extend(rest);
 }
 
 /// Whether two elements of a list are versions of the same.
@@ -139,6 +158,21 @@ mod tests {
         assert_eq!(merged(object, &patch), json!({"spec": {"ports": ports, "list": [2]}}));
     }
 
+    /// As the documentation of `kubectl patch` shows it: the container that is new comes first.
+    #[test]
+    fn what_a_patch_adds_comes_first_and_the_rest_keeps_its_order() {
+        let object = || json!({"spec": {"ports": [{"port": 1}, {"port": 2}, {"port": 3}]}});
+        let ports = |patch: Value| {
+            let merged = merged(object(), &json!({"spec": patch}));
+            let ports = merged["spec"]["ports"].as_array().unwrap().iter();
+            ports.map(|it| it["port"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(ports(json!({"ports": [{"port": 4}]})), [4, 1, 2, 3]);
+        assert_eq!(ports(json!({"ports": [{"port": 2, "name": "b"}]})), [1, 2, 3]);
+        let order = json!([{"port": 3}, {"port": 4}]);
+        assert_eq!(ports(json!({"ports": [{"port": 4}], "$setElementOrder/ports": order})), [1, 2, 3, 4]);
+    }
+
     #[test]
     fn directives_replace_retain_and_remove() {
         let object = || json!({"spec": {"a": 1, "b": 2}, "metadata": {"finalizers": ["x", "y"]}});
@@ -147,6 +181,6 @@ mod tests {
         let patch = json!({"spec": {"$retainKeys": ["b", "c"], "c": 3}});
         assert_eq!(merged(object(), &patch)["spec"], json!({"b": 2, "c": 3}));
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["x"], "finalizers": ["z"]}});
-        assert_eq!(merged(object(), &patch)["metadata"], json!({"finalizers": ["y", "z"]}));
+        assert_eq!(merged(object(), &patch)["metadata"], json!({"finalizers": ["z", "y"]}));
     }
 }

@@ -4,6 +4,7 @@
 mod clients;
 mod faults;
 mod http;
+mod kubectl;
 mod lists;
 mod watches;
 mod writes;

@@ -37,6 +37,28 @@ fn an_object_lives() {
 }
 
 #[test]
+fn a_dry_run_changes_nothing() {
+    let server = server();
+    let dry = post(&server, &format!("{INGRESSES}?dryRun=All"), &ingress());
+    assert_eq!((dry.code, &dry.body["kind"]), (201, &json!("Ingress")));
+    assert_eq!(get(&server, INGRESS).code, 404);
+    post(&server, INGRESSES, &ingress());
+    assert_eq!(send(&server, "DELETE", &format!("{INGRESS}?dryRun=All"), &[], "").code, 200);
+    assert_eq!(get(&server, INGRESS).code, 200);
+}
+
+#[test]
+fn a_deleted_namespace_takes_its_objects_along_and_some_stay() {
+    let server = server();
+    server
+        .put_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "a"}}))
+        .unwrap();
+    assert_eq!(delete(&server, "/api/v1/namespaces/a").code, 200);
+    assert_eq!(server.list("secrets", "").unwrap(), Vec::<Value>::new());
+    assert_eq!(delete(&server, "/api/v1/namespaces/default").code, 403);
+}
+
+#[test]
 fn the_status_is_a_subresource() {
     let server = server();
     post(&server, INGRESSES, &ingress());
