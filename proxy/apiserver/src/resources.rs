@@ -230,11 +230,15 @@ pub static RESOURCES: &[Resource] = &[
         kind: "Event",
         short_names: &["ev"],
         fields: &[
+            "involvedObject.apiVersion",
+            "involvedObject.fieldPath",
             "involvedObject.kind",
             "involvedObject.name",
             "involvedObject.namespace",
+            "involvedObject.resourceVersion",
             "involvedObject.uid",
             "reason",
+            "reportingComponent",
             "type",
         ],
         ..PLAIN
