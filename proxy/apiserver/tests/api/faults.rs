@@ -54,6 +54,7 @@ fn a_request_that_hangs_gets_nothing() {
     let server = server();
     server.faults().fail_next(1, Matching::all(), Failure::Hang);
     let mut stream = begin(&server, "GET", MAPS, &[], "");
+    assert!(server.until_blocking(PATIENCE, |it| it.requests().len() == 1));
     assert_eq!(get(&server, MAPS).code, 200);
     stream.get_ref().set_nonblocking(true).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
