@@ -25,7 +25,8 @@ pub(crate) struct Writer {
     /// The one namespace that is watched, if it is one.
     watched: Option<String>,
     settings: Settings,
-    subject: watch::Receiver<Subject>,
+    /// Nothing before the first configuration: what is not known is not mended.
+    subject: watch::Receiver<Option<Subject>>,
     leads: Arc<AtomicBool>,
     election: lease::Election,
     events: events::Events,
@@ -51,7 +52,7 @@ impl Writer {
         client: Client,
         watched: Option<String>,
         settings: Settings,
-        subject: watch::Receiver<Subject>,
+        subject: watch::Receiver<Option<Subject>>,
         leads: Arc<AtomicBool>,
     ) -> Self {
         let ttl = match &settings.election {
@@ -141,7 +142,7 @@ impl Writer {
         if let Some(rest) = self.rest.filter(|rest| *rest > Instant::now()) {
             return rest;
         }
-        let subject = self.subject.borrow_and_update().clone();
+        let Some(subject) = self.subject.borrow_and_update().clone() else { return Instant::now() + IDLE };
         let worked = match self.status(&subject).await {
             Ok(more) => self.tell(&subject).await.map(|next| next.min(more)),
             Err(error) => Err(error),
@@ -348,7 +349,7 @@ impl Writer {
             if self.is_leader() && self.settings.at_the_end == AtTheEnd::Clear {
                 match self.is_last().await {
                     Ok(true) => {
-                        let subject = self.subject.borrow().clone();
+                        let subject = self.subject.borrow().clone().unwrap_or_default();
                         if let Err(error) = self.clear_status(&subject).await {
                             tracing::warn!(%error, "the status of Ingresses cannot be cleared");
                         }

@@ -53,13 +53,15 @@ pub(crate) fn quiet() -> publish::Settings {
     }
 }
 
-/// Everything at its fastest: pauses and deadlines are for networks.
+/// Pauses and watches at their shortest, and patience where a busy machine needs it.
 pub(crate) fn timing() -> Timing {
     Timing {
         watch: Duration::from_secs(1),
         list: Duration::from_secs(5),
         pause_min: Duration::from_millis(1),
         pause_max: Duration::from_millis(50),
+        secrets: PATIENCE,
+        first_secrets: PATIENCE,
     }
 }
 

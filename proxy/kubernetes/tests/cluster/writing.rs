@@ -233,3 +233,26 @@ fn nothing_is_written_where_nothing_is_to_be() {
     let wrote: Vec<_> = server.requests().into_iter().filter(|it| !reading.contains(&it.verb)).collect();
     assert!(wrote.is_empty(), "{wrote:?}");
 }
+
+#[test]
+fn nothing_is_taken_back_before_it_is_known_what_there_is() {
+    let server = server();
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
+    let first = replica(&server, "weir-0", Status::Keep);
+    until("there are Events", || events(&server).len() == 2);
+    drop(first);
+    let before = events(&server);
+    // The next one leads for long before it can list.
+    let services = Matching::all().verb(Verb::List).resource("services");
+    server.faults().fail_next(1_000_000, services, Failure::Answer(500, None));
+    let second = replica(&server, "weir-1", Status::Keep);
+    until("it renews", || {
+        let lease = server.get("leases", "weir", LEASE).unwrap().unwrap_or_default();
+        let writes =
+            server.requests().into_iter().filter(|it| it.resource == "leases" && it.verb == Verb::Update);
+        lease["spec"]["holderIdentity"] == "weir-1" && writes.count() >= 3
+    });
+    assert_eq!(events(&server), before);
+    server.faults().clear();
+    second.until_hosts(&["a.example"]);
+}
