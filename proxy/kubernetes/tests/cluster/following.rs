@@ -66,6 +66,18 @@ fn a_change_of_endpoints_is_no_configuration() {
 }
 
 #[test]
+fn endpoints_do_not_matter_where_a_service_stands_for_them() {
+    let server = server();
+    put_all(&server, "shop", "a", &["192.0.2.1"]);
+    put_ingress(&server, "shop", "a", &json!({"nginx.ingress.kubernetes.io/service-upstream": "true"}));
+    let follower = Follower::start(&server);
+    let declaration = follower.until_hosts(&["a.example"]);
+    assert_eq!(addresses_of(&declaration.backends, "a"), ["10.96.0.10:80"]);
+    put_endpoints(&server, "shop", "a", &[]);
+    follower.nothing_but(&server, "marker");
+}
+
+#[test]
 fn what_changes_no_configuration_is_not_handed_on() {
     let server = server();
     put_all(&server, "shop", "a", &["192.0.2.1"]);
