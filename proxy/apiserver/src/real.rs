@@ -258,7 +258,12 @@ impl Cluster for RealServer {
     fn list(&self, resource: &str, namespace: &str) -> Result<Vec<Value>, StatusError> {
         let resource = Resource::named(resource).ok_or_else(StatusError::no_such_resource)?;
         let mut list = self.send("GET", &resource.path(namespace, ""), Body::Nothing)?;
-        let Value::Array(items) = list["items"].take() else { return Ok(Vec::new()) };
+        let Value::Array(mut items) = list["items"].take() else { return Ok(Vec::new()) };
+        for item in &mut items {
+            // Items of lists come without.
+            item["kind"] = resource.kind.into();
+            item["apiVersion"] = resource.api_version().into();
+        }
         Ok(items)
     }
 

@@ -32,8 +32,8 @@ fn write_to(cluster: &impl Cluster) {
     let labels = json!({"metadata": {"labels": {"a": "b"}}});
     let patched = cluster.patch("ingresses", "fresh", "web", &labels).unwrap();
     assert_eq!(patched["metadata"]["labels"]["a"], "b");
-    assert_eq!(cluster.list("ingresses", "fresh").unwrap().len(), 1);
-    assert!(cluster.get("ingresses", "fresh", "web").unwrap().is_some());
+    let there = cluster.get("ingresses", "fresh", "web").unwrap().unwrap();
+    assert_eq!(cluster.list("ingresses", "fresh").unwrap(), [there]);
 
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]},
