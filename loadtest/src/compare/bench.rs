@@ -123,14 +123,13 @@ impl Bench<'_> {
             checks::tells_clients_apart(contestant)?;
         }
         let resident = if row.case.is_fresh() { Some(contestant.resident_kib()?) } else { None };
-        let reached = self.origin.requests()?;
+        let reached = self.origin.requests(self.stop)?;
         let before = contestant.used();
         let counted = self.drive(contestant, row, self.settings.seconds)?;
         // Closing the clients' connections belongs to the round.
         self.stop.wait(SETTLE)?;
         let after = contestant.used();
-        // One of them is the question itself.
-        let reached = self.origin.requests()?.saturating_sub(reached + 1);
+        let reached = self.origin.requests(self.stop)?.saturating_sub(reached);
         let cpu = after.cpu_seconds - before.cpu_seconds;
         let mut round = Round::of(&counted, cpu, reached, row.expected);
         round.before_kib = resident;

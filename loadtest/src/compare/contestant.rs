@@ -6,6 +6,7 @@ use super::peers::{ALLOWED_HOST, KIBIBYTE, MEBIBYTE, ORIGIN, Plan, Ports, Proxy,
 use super::proc::{Used, listener_of, resident_kib};
 use super::process::Process;
 use super::{Failure, Stop};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Origin {
     port: u16,
+    /// Questions of ours so far.
+    asked: Cell<u64>,
     // Stopped when dropped.
     _process: Process,
 }
@@ -29,11 +32,31 @@ impl Origin {
         let mut process = Process::start("origin", &arguments, &plan.place)?;
         let port = plan.ports.http;
         ready("origin", &mut process, stop, || answers(port, ALLOWED_HOST, "/api/1k"))?;
-        Ok(Self { port, _process: process })
+        Ok(Self { port, asked: Cell::new(0), _process: process })
     }
 
-    /// Requests answered so far, this question among them.
-    pub(crate) fn requests(&self) -> Result<u64, Failure> {
+    /// Requests answered so far, once no more come; with each question the origin has one more of its own, which is
+    /// not counted.
+    pub(crate) fn requests(&self, stop: &Stop) -> Result<u64, Failure> {
+        let mut before = self.ask()?;
+        for _ in 0..QUESTIONS {
+            stop.wait(BETWEEN)?;
+            let now = self.ask()?;
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        Ok(before)
+    }
+
+    fn ask(&self) -> Result<u64, Failure> {
+        self.asked.set(self.asked.get() + 1);
+        Ok(self.status()?.saturating_sub(self.asked.get()))
+    }
+
+    /// All requests so far, this question among them.
+    fn status(&self) -> Result<u64, Failure> {
         let page = get(self.port, "localhost", "/status")?;
         requests_in(&String::from_utf8_lossy(&page.body))
             .ok_or_else(|| Failure::Tool("the origin's status cannot be read".to_owned()))
@@ -154,6 +177,8 @@ fn ready(name: &str, process: &mut Process, stop: &Stop, answers: impl Fn() -> b
 
 /// Ten thousand routes take their time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Requests that a proxy has taken when a round ends reach the origin a little later.
+const QUESTIONS: usize = 50;
 const BETWEEN: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

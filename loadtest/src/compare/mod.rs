@@ -145,7 +145,8 @@ pub fn compare(settings: &Settings, stop: &Stop, tell: &mut dyn FnMut(&str)) -> 
         place: place(&[settings.proxy_cpu]),
         ports: Ports { http: origin_port, refused: origin_port, https: None, h2c: None },
         origin: origin_port,
-        connections: settings.idle_connections + SPARE_CONNECTIONS,
+        // nginx closes idle connections when only a sixteenth of what it may hold is left.
+        connections: settings.idle_connections + settings.idle_connections / 8 + SPARE_CONNECTIONS,
         log: settings.access_log,
         nginx_error_log: settings.nginx_error_log.clone(),
         weir_arguments: settings.weir_arguments.clone(),

@@ -178,15 +178,25 @@ pub fn become_program(cpus: &[usize], parent: u32, arguments: &[OsString]) -> io
     }
 }
 
-/// So many different free ports of loopback. Free at this moment: whoever takes them later says so when it fails.
+/// So many different free ports of loopback, for programs that cannot say which one the system has chosen.
+///
+/// They are below those that the system gives to clients: a proxy that is started afresh must find its port free, and
+/// among thousands of connections one would have it. Who takes one of them meanwhile says so by failing.
 pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
-    let bind =
-        || std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| Ok((one.local_addr()?.port(), one)));
-    let held: Vec<_> = (0..count)
-        .map(|_| bind())
-        .collect::<io::Result<_>>()
-        .map_err(|error| Failure::Tool(format!("no free port: {error}")))?;
-    Ok(held.into_iter().map(|(port, _)| port).collect())
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(EPHEMERAL);
+    let last = if first > LOWEST + ROOM { first } else { u16::MAX };
+    let mut held = std::collections::BTreeMap::new();
+    for _ in 0..ATTEMPTS {
+        let port = fastrand::u16(LOWEST..last);
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            held.insert(port, listener);
+        }
+        if held.len() == count {
+            return Ok(held.into_keys().collect());
+        }
+    }
+    Err(Failure::Tool("no free ports".to_owned()))
 }
 
 fn read(path: &Path) -> String {
@@ -197,5 +207,24 @@ fn read(path: &Path) -> String {
 pub const LAUNCH: &str = "launch";
 const PATIENCE: Duration = Duration::from_secs(5);
 const SLICE: Duration = Duration::from_millis(50);
+/// Where Linux begins to give ports to clients unless told otherwise.
+const EPHEMERAL: u16 = 32_768;
+/// Ports for proxies are looked for from here on, if there are so many.
+const LOWEST: u16 = 10_000;
+const ROOM: u16 = 1_000;
+const ATTEMPTS: usize = 10_000;
 /// Characters of what a program said last.
 const LAST_WORDS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_ports_are_different_and_can_be_listened_on() {
+        let ports = free_ports(20).unwrap();
+        let listeners: Vec<_> =
+            ports.iter().map(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).unwrap()).collect();
+        assert_eq!(listeners.len(), 20);
+    }
+}

@@ -4,7 +4,6 @@
 
 mod ci;
 mod command;
-mod compare;
 mod honesty;
 mod honesty_http2;
 mod page;

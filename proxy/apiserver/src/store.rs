@@ -7,7 +7,6 @@
 use crate::resources::{RESOURCES, Resource};
 use crate::status::StatusError;
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -85,7 +84,7 @@ impl Store {
         collection.objects.range(start..).take_while(|(key, _)| here(key)).collect()
     }
 
-    /// As [`Self::list`], as of a version of the past; none where nothing has happened since.
+    /// As [`Self::list`], as of a version of the past.
     ///
     /// # Errors
     ///
@@ -95,25 +94,22 @@ impl Store {
         resource: &Resource,
         namespace: &str,
         version: u64,
-    ) -> Result<Option<BTreeMap<Key, Arc<Object>>>, StatusError> {
-        let mut changes = self.changes_since(resource, version)?.rev().peekable();
+    ) -> Result<Vec<(Key, Arc<Object>)>, StatusError> {
+        let changes = self.changes_since(resource, version)?;
         if version > self.version {
             return Err(StatusError::too_large(version, self.version));
-        }
-        if changes.peek().is_none() {
-            return Ok(None);
         }
         let now = self.list(resource, namespace);
         let mut then: BTreeMap<Key, Arc<Object>> =
             now.into_iter().map(|(key, object)| (key.clone(), object.clone())).collect();
         // Newest first: each is undone.
-        for change in changes.filter(|it| namespace.is_empty() || it.key.namespace == namespace) {
+        for change in changes.rev().filter(|it| namespace.is_empty() || it.key.namespace == namespace) {
             match &change.before {
                 Some(before) => then.insert(change.key.clone(), before.clone()),
                 None => then.remove(&change.key),
             };
         }
-        Ok(Some(then))
+        Ok(then.into_iter().collect())
     }
 
     /// What happened after a version, oldest first.
@@ -215,7 +211,14 @@ impl Object {
 
     /// As JSON without kind and version, as items of lists are: made once and kept.
     pub(crate) fn item(&self) -> &Bytes {
-        self.json.get_or_init(|| serde_json::to_vec(&Item(&self.value)).unwrap_or_default().into())
+        self.json.get_or_init(|| {
+            let mut value = self.value.clone();
+            if let Some(fields) = value.as_object_mut() {
+                fields.remove("kind");
+                fields.remove("apiVersion");
+            }
+            serde_json::to_vec(&value).unwrap_or_default().into()
+        })
     }
 
     /// As JSON, whole.
@@ -223,16 +226,6 @@ impl Object {
         let head = format!(r#"{{"kind":"{}","apiVersion":"{}","#, resource.kind, resource.api_version());
         out.extend_from_slice(head.as_bytes());
         out.extend_from_slice(self.item().get(1..).unwrap_or_default());
-    }
-}
-
-/// An object without kind and version.
-struct Item<'a>(&'a Value);
-
-impl Serialize for Item<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = self.0.as_object().into_iter().flatten();
-        serializer.collect_map(fields.filter(|(name, _)| !matches!(name.as_str(), "kind" | "apiVersion")))
     }
 }
 
@@ -265,13 +258,8 @@ mod tests {
     }
 
     fn names(store: &Store, version: u64) -> Vec<String> {
-        let past = store.list_at(secrets(), "", version).unwrap();
-        let now =
-            || store.list(secrets(), "").into_iter().map(|(key, it)| (key.clone(), it.clone())).collect();
-        past.unwrap_or_else(now)
-            .into_iter()
-            .map(|(key, it)| format!("{}={}", key.name, it.value["data"]))
-            .collect()
+        let objects = store.list_at(secrets(), "", version).unwrap();
+        objects.into_iter().map(|(key, it)| format!("{}={}", key.name, it.value["data"])).collect()
     }
 
     #[test]

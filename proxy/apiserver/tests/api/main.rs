@@ -6,6 +6,5 @@ mod faults;
 mod http;
 mod kubectl;
 mod lists;
-mod real;
 mod watches;
 mod writes;

@@ -1,7 +1,5 @@
 //! A cluster as a source, against an API server that goes wrong.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 mod support;
 
 mod following;

@@ -57,7 +57,7 @@ fn render(declaration: &Declaration, findings: &[Finding]) -> String {
 }
 
 fn name(backend: &BackendName) -> String {
-    backend.to_string()
+    format!("{}/{}:{}", backend.namespace, backend.service, backend::port_text(&backend.port))
 }
 
 /// An Ingress with one rule, whose lines are `rules` under `spec.rules`.

@@ -1,6 +1,16 @@
 //! `weir-loadtest compare` as a whole: the real command, with the proxies that are installed. Nothing is said of speed.
+//!
+//! A program of its own, and one test after the other: each takes all that the machine has, and other tests of the
+//! harness look at the clock.
 
-use crate::support::weir;
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+#[path = "../e2e/schema.rs"]
+mod schema;
+#[allow(dead_code)] // what scenarios need
+#[path = "../e2e/support.rs"]
+mod support;
+
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -8,6 +18,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use support::weir;
 use weir_loadtest::compare::{Case, Proxy, find_program};
 
 #[test]
@@ -15,6 +27,7 @@ fn every_case_is_measured_with_every_proxy_that_is_installed() {
     if !installed(&["nginx", "wrk", "h2load"]) {
         return;
     }
+    let _alone = alone();
     // Each says by itself whether it is missing.
     let _ = (installed(&["haproxy"]), installed(&["envoy"]));
     let folder = tempfile::tempdir().unwrap();
@@ -34,9 +47,10 @@ fn every_case_is_measured_with_every_proxy_that_is_installed() {
     ]));
     let told = text(&output.stderr);
 
-    let report: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let report = fs::read_to_string(json).unwrap_or_else(|error| panic!("no report: {error}: {told}"));
+    let report: Value = serde_json::from_str(&report).unwrap();
     let schema = serde_json::from_str(include_str!("../../schema/compare.json")).unwrap();
-    assert_eq!(crate::schema::mistakes(&schema, &report), [""; 0]);
+    assert_eq!(schema::mistakes(&schema, &report), [""; 0]);
     let expected: Vec<&str> = Proxy::ALL
         .map(Proxy::name)
         .into_iter()
@@ -74,6 +88,7 @@ fn a_proxy_that_lies_makes_no_figures() {
     if !installed(&["nginx", "wrk"]) {
         return;
     }
+    let _alone = alone();
     let liar = Liar::start();
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("compare.json");
@@ -119,6 +134,7 @@ fn a_signal_or_the_time_limit_ends_everything() {
     if !installed(&["nginx", "wrk"]) {
         return;
     }
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     for (name, signal) in
         [("SIGTERM", rustix::process::Signal::TERM), ("SIGINT", rustix::process::Signal::INT)]
@@ -147,6 +163,7 @@ fn a_comparison_that_is_killed_leaves_nobody_running() {
     if !installed(&["nginx", "wrk"]) {
         return;
     }
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let mut child = under_way(folder.path(), &[]);
     let open =
@@ -159,6 +176,8 @@ fn a_comparison_that_is_killed_leaves_nobody_running() {
         let mut polled = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
         let patience = rustix::event::Timespec { tv_sec: 60, tv_nsec: 0 };
         let ended = rustix::event::poll(&mut polled, Some(&patience)).unwrap();
+        // Whatever the test finds, it leaves nobody either.
+        let _ = rustix::process::pidfd_send_signal(process, rustix::process::Signal::KILL);
         assert_eq!(ended, 1, "a process goes on");
     }
 }
@@ -196,6 +215,7 @@ fn a_case_whose_tool_is_not_installed_is_not_measured_and_not_passed() {
     if !installed(&["nginx"]) {
         return;
     }
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let nginx = find_program("nginx").unwrap();
     let mut command = command(folder.path());
@@ -251,7 +271,9 @@ impl Drop for Liar {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    // Below those that the system gives to clients, of which there are many here.
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(10_000..32_000));
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The command with its temporary files in a folder of ours, by which its processes are known.
@@ -317,6 +339,12 @@ fn names(list: &[Value]) -> Vec<&str> {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Nobody else makes load as long as this is held.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether programs are there; if not, the test says so, and where they are required it fails.
