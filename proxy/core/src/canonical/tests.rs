@@ -114,6 +114,14 @@ fn paths_that_could_be_read_in_two_ways_are_refused() {
     }
 }
 
+#[test]
+fn parameters_belong_to_their_segment() {
+    for raw in ["/admin;x", "/admin;jsessionid=1/users", "/;/admin"] {
+        check_path(raw, Ok(raw));
+    }
+    check_path("/admin%3Bx/%61", Ok("/admin%3Bx/a"));
+}
+
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("/"),
