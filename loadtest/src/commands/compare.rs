@@ -142,6 +142,12 @@ impl Compare {
             mistakes.push("nginx is the origin, and is not found: see --nginx".to_owned());
         }
         let (proxy_cpu, load_cpus) = self.cpus(&mut mistakes);
+        // Known now and not after half an hour.
+        for path in [&self.json, &self.chart].into_iter().flatten() {
+            if let Err(error) = std::fs::OpenOptions::new().create(true).append(true).open(path) {
+                mistakes.push(format!("{}: {error}", path.display()));
+            }
+        }
         let launcher = std::env::current_exe();
         if let Err(error) = &launcher {
             mistakes.push(format!("this program is not found: {error}"));

@@ -100,7 +100,11 @@ fn version(name: &str, program: &Path, question: &str) -> String {
     let line = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown version");
     // Some begin with the path by which they were called.
     let line = line.rsplit_once("version: ").map_or(line, |(_, version)| version);
-    if line.to_ascii_lowercase().contains(name) { line.to_owned() } else { format!("{name} {line}") }
+    let named = line.to_ascii_lowercase().contains(name);
+    let line = if named { line.to_owned() } else { format!("{name} {line}") };
+    // Cargo's folder tells: its figures are worth nothing.
+    let debug = program.parent().is_some_and(|folder| folder.ends_with("debug"));
+    if debug { format!("{line} (**a debug build**)") } else { line }
 }
 
 /// What a reader must know to judge the numbers.

@@ -77,6 +77,8 @@ fn every_case_is_measured_with_every_proxy_that_is_installed() {
     let markdown = text(&output.stdout);
     assert!(markdown.contains("| case | weir | weir / nginx |"), "{markdown}");
     assert!(markdown.contains("access logs: to a file"), "{markdown}");
+    // Under `cargo test --release` it is none.
+    assert_eq!(markdown.contains("(**a debug build**)"), cfg!(debug_assertions), "{markdown}");
     let svg = fs::read_to_string(svg).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("weir / nginx"), "{svg}");
     nothing_is_left(folder.path());
@@ -190,6 +192,10 @@ fn bad_input_is_named_all_at_once_and_exits_with_2() {
         (&["--rounds=0"], &["0 is not in 1..=99"]),
         (&["--extra=a=1"], &["--origin-port"]),
         (&["--expect=allowed=-1"], &["the number must be positive"]),
+        (
+            &["--proxies=weir", "--weir=nowhere", "--json=no/where"],
+            &["weir is not found", "no/where: No such file"],
+        ),
         (&["--proxies=apache"], &["there are weir, nginx, haproxy, envoy"]),
         (
             &["--proxies=weir", "--weir=nowhere", "--nginx=nowhere", "--case=refused", "--expect=allowed=1"],
