@@ -116,6 +116,8 @@ fn a_body_that_is_shorter_than_its_length_is_noticed() {
 #[test]
 fn a_goaway_that_takes_requests_with_it_is_noticed() {
     let (report, failed) = lie(Lie::GoAway);
-    assert!(failed[0].contains("8 errors 8 Closed"), "{failed:?}");
-    assert_eq!(report.classes[0].statuses[&200], 72);
+    // Some are lost, and those that were on their way behind it are asked again: which is which is a matter of moments.
+    let lost: u64 = report.classes[0].failures.values().sum();
+    assert!(lost + report.generator.retried >= 8, "{lost} lost, {failed:?}");
+    assert!(!failed.is_empty());
 }

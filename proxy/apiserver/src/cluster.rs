@@ -6,15 +6,38 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
+use std::fs;
 use std::io;
+use std::path::Path;
 
 /// A cluster that a test writes to, and the program under test reads from.
 pub trait Cluster {
     /// Where the API is.
     fn url(&self) -> String;
 
+    /// The certificate of its authority as PEM, if it speaks TLS.
+    fn authority_pem(&self) -> Option<String>;
+
     /// A kubeconfig, as YAML, of somebody who may do everything the server lets anybody do.
     fn kubeconfig(&self) -> String;
+
+    /// A kubeconfig, as YAML, of whose token that is.
+    fn kubeconfig_of(&self, token: &str) -> String {
+        let (url, authority) = (self.url(), self.authority_pem());
+        let credentials = Credentials::Token(token);
+        Kubeconfig { url: &url, authority: authority.as_deref(), credentials }.yaml()
+    }
+
+    /// Writes the files that a pod finds of its service account: `token`, `ca.crt` and `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written to.
+    fn write_service_account(&self, folder: &Path, namespace: &str, token: &str) -> io::Result<()> {
+        fs::write(folder.join("token"), token)?;
+        fs::write(folder.join("ca.crt"), self.authority_pem().unwrap_or_default())?;
+        fs::write(folder.join("namespace"), namespace)
+    }
 
     /// Creates an object or replaces it, its status too, in whatever version it is. Where its namespace is missing, it is
     /// made; an object without one goes to `default`. Gives the object as it is stored.
@@ -81,7 +104,18 @@ pub(crate) struct Kubeconfig<'a> {
     pub(crate) url: &'a str,
     /// PEM.
     pub(crate) authority: Option<&'a str>,
-    pub(crate) token: Option<&'a str>,
+    pub(crate) credentials: Credentials<'a>,
+}
+
+/// How a user proves who it is.
+pub(crate) enum Credentials<'a> {
+    Nothing,
+    Token(&'a str),
+    /// PEM.
+    Certificate {
+        certificate: &'a str,
+        key: &'a str,
+    },
 }
 
 impl Kubeconfig<'_> {
@@ -96,12 +130,14 @@ impl Kubeconfig<'_> {
             let _ = writeln!(yaml, "    certificate-authority-data: {}", STANDARD.encode(pem));
         }
         yaml.push_str("users:\n- name: test\n  user:");
-        match self.token {
-            Some(token) => {
-                let _ = writeln!(yaml, "\n    token: {}", Value::from(token));
+        let _ = match self.credentials {
+            Credentials::Nothing => writeln!(yaml, " {{}}"),
+            Credentials::Token(token) => writeln!(yaml, "\n    token: {}", Value::from(token)),
+            Credentials::Certificate { certificate, key } => {
+                let (certificate, key) = (STANDARD.encode(certificate), STANDARD.encode(key));
+                writeln!(yaml, "\n    client-certificate-data: {certificate}\n    client-key-data: {key}")
             }
-            None => yaml.push_str(" {}\n"),
-        }
+        };
         yaml
     }
 }

@@ -20,6 +20,7 @@
 //! ```
 
 mod access;
+mod client;
 mod cluster;
 mod defaults;
 mod discovery;
@@ -27,6 +28,7 @@ mod faults;
 mod list;
 mod listen;
 mod patch;
+pub mod real;
 mod registry;
 mod reply;
 mod request;
@@ -47,6 +49,6 @@ pub use cluster::Cluster;
 pub use faults::{Disturbance, Failure, Faults, Matching, Pace};
 pub use request::{Request, Verb};
 pub use resources::{Generation, RESOURCES, Resource, Scope, StatusPart, Update};
-pub use server::{ApiServer, History, Options, Transport};
+pub use server::{ApiServer, History, Identity, Options, Transport};
 pub use status::{Cause, CauseKind, StatusError};
 pub use validate::EndpointAddresses;

@@ -2,13 +2,13 @@
 
 use crate::reply::Shape;
 use crate::request::{Objects, Query};
-use crate::resources::Resource;
 use crate::status::StatusError;
 use crate::store::{Key, Object, Store};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a list is asked for.
@@ -28,12 +28,6 @@ enum AsOf {
     NotOlderThan(u64),
     /// This one.
     Exactly(u64),
-}
-
-/// All objects of a version.
-struct Found {
-    objects: Vec<(Key, Arc<Object>)>,
-    version: u64,
 }
 
 /// Where a page ended. Clients give it back as it is.
@@ -102,13 +96,20 @@ impl Page {
         objects: &Objects,
         shape: Shape,
     ) -> Result<Vec<u8>, StatusError> {
-        let resource = objects.resource;
-        let Found { objects: found, version } = self.find(store, resource, &objects.namespace)?;
+        let past;
+        let (found, version) = match self.as_of(store)? {
+            None => (store.list(objects.resource, &objects.namespace), store.version()),
+            Some(version) => match self.past(store, objects, version)? {
+                None => (store.list(objects.resource, &objects.namespace), version),
+                Some(objects) => {
+                    past = objects;
+                    (past.iter().collect(), version)
+                }
+            },
+        };
         let unseen = |key: &Key| self.after.as_ref().is_none_or(|after| key > after);
-        let mut meant = found
-            .iter()
-            .filter(|(key, object)| unseen(key) && objects.selector.matches(&object.value))
-            .peekable();
+        let meant = found.into_iter().filter(|(key, it)| unseen(key) && objects.selector.matches(&it.value));
+        let mut meant = meant.peekable();
         let mut page: Vec<&Object> = Vec::new();
         let mut last = None;
         while let Some((key, object)) = meant.next_if(|_| self.limit == 0 || page.len() < self.limit) {
@@ -122,28 +123,31 @@ impl Page {
                 metadata["remainingItemCount"] = meant.count().into();
             }
         }
-        Ok(shape.list(resource, page.into_iter(), &metadata))
+        Ok(shape.list(objects.resource, page.into_iter(), &metadata))
     }
 
-    fn find(&self, store: &Store, resource: &Resource, namespace: &str) -> Result<Found, StatusError> {
+    /// The version of the past that is meant, if one is.
+    fn as_of(&self, store: &Store) -> Result<Option<u64>, StatusError> {
         match self.version {
             AsOf::NotOlderThan(version) if version > store.version() => {
                 Err(StatusError::too_large(version, store.version()))
             }
-            AsOf::Now | AsOf::NotOlderThan(_) => {
-                let now = store.list(resource, namespace).into_iter();
-                let objects = now.map(|(key, object)| (key.clone(), object.clone())).collect();
-                Ok(Found { objects, version: store.version() })
-            }
-            AsOf::Exactly(version) => {
-                let objects =
-                    store.list_at(resource, namespace, version).map_err(|error| match self.after {
-                        Some(_) if error.code == 410 => StatusError::expired(CONTINUE_EXPIRED),
-                        _ => error,
-                    })?;
-                Ok(Found { objects, version })
-            }
+            AsOf::Now | AsOf::NotOlderThan(_) => Ok(None),
+            AsOf::Exactly(version) => Ok(Some(version)),
         }
+    }
+
+    /// The objects as of a version, if they have changed since.
+    fn past(
+        &self,
+        store: &Store,
+        objects: &Objects,
+        version: u64,
+    ) -> Result<Option<BTreeMap<Key, Arc<Object>>>, StatusError> {
+        store.list_at(objects.resource, &objects.namespace, version).map_err(|error| match self.after {
+            Some(_) if error.code == 410 => StatusError::expired(CONTINUE_EXPIRED),
+            _ => error,
+        })
     }
 }
 

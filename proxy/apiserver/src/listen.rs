@@ -1,13 +1,14 @@
 //! The listening socket and its connections.
 
+use crate::server::Identity;
 use crate::service;
 use crate::shared::Shared;
-use crate::tls::Authority;
 use crate::wire::{Control, Wire};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, SockAddr, Type};
@@ -29,8 +30,15 @@ pub(crate) struct Socket {
     /// Certificate of the authority, as PEM.
     pub(crate) authority: Option<String>,
     tls: Option<TlsAcceptor>,
-    /// Bound to the address and never listening: nobody else is given the port, not even as the near end of a connection.
-    _reservation: socket2::Socket,
+    _reservation: Reservation,
+}
+
+/// A free port of 127.0.0.1, kept: a socket is bound to it and never listens, so that nobody else is given the port, not
+/// even for the near end of a connection. Who asks for the port by number can listen on it.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    pub(crate) address: SocketAddr,
+    _socket: socket2::Socket,
 }
 
 /// A server that listens.
@@ -50,11 +58,24 @@ struct Tasks {
 }
 
 impl Socket {
-    pub(crate) fn new(authority: Option<&Authority>) -> io::Result<Self> {
-        let reservation = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-        let address = reservation.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let tls = authority.map(acceptor).transpose()?;
-        Ok(Self { address, authority: authority.map(|it| it.pem.clone()), tls, _reservation: reservation })
+    pub(crate) fn new(address: SocketAddr, identity: Option<&Identity>) -> io::Result<Self> {
+        let reservation = Reservation::of(address)?;
+        let tls = identity.map(acceptor).transpose()?;
+        let authority = identity.map(|it| it.authority.clone());
+        Ok(Self { address: reservation.address, authority, tls, _reservation: reservation })
+    }
+}
+
+impl Reservation {
+    /// Of whatever port is free.
+    pub(crate) fn new() -> io::Result<Self> {
+        Self::of(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    fn of(address: SocketAddr) -> io::Result<Self> {
+        let socket = bind(address)?;
+        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { address, _socket: socket })
     }
 }
 
@@ -119,6 +140,10 @@ impl Tasks {
                 None => talk(wire, shared, control.clone()).await,
                 Some(tls) => {
                     if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(wire)).await {
+                        let (_, session) = stream.get_ref();
+                        if session.peer_certificates().is_some() {
+                            control.certify();
+                        }
                         talk(stream, shared, control.clone()).await;
                     }
                 }
@@ -147,16 +172,23 @@ fn bind(address: SocketAddr) -> io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-fn acceptor(authority: &Authority) -> io::Result<TlsAcceptor> {
-    let names = ["127.0.0.1", "localhost", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
-    let leaf = authority.server(&names)?;
-    let certificate =
-        CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).map_err(io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).map_err(io::Error::other)?;
+fn acceptor(identity: &Identity) -> io::Result<TlsAcceptor> {
+    let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(io::Error::other);
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(io::Error::other)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = match &identity.client_authority {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate(authority)?).map_err(io::Error::other)?;
+            let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+            builder.allow_unauthenticated().build().map_err(io::Error::other)?
+        }
+    };
+    let chain = vec![certificate(&identity.certificate)?];
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|it| it.with_no_client_auth().with_single_cert(vec![certificate], key))
+        .and_then(|it| it.with_client_cert_verifier(verifier).with_single_cert(chain, key))
         .map_err(io::Error::other)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -358,6 +358,8 @@ fn settle(resource: &Resource, namespace: &str, object: &mut Value) -> Result<()
         }
     }
     let metadata = metadata(object);
+    // What clients send as null is not there.
+    metadata.retain(|_, value| !value.is_null());
     if resource.scope == Scope::Cluster {
         metadata.remove("namespace");
         return Ok(());
@@ -414,7 +416,7 @@ fn compose(resource: &Resource, old: &Value, given: Value, part: Part, origin: O
     }
     metadata.remove("managedFields");
     // Go leaves empty maps out.
-    metadata.retain(|_, value| !value.is_null() && *value != json!({}));
+    metadata.retain(|_, value| *value != json!({}));
     new
 }
 

@@ -1,7 +1,7 @@
 //! The server as a test holds it.
 
 use crate::access::Access;
-use crate::cluster::{Cluster, Kubeconfig};
+use crate::cluster::{Cluster, Credentials, Kubeconfig};
 use crate::faults::Faults;
 use crate::listen::{Listening, Socket};
 use crate::patch::Form;
@@ -14,8 +14,9 @@ use crate::store::{Key, Object};
 use crate::tls::Authority;
 use crate::validate::EndpointAddresses;
 use serde_json::Value;
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -23,7 +24,9 @@ use tokio::runtime::{Builder, Runtime};
 /// How a server is.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Whether it speaks TLS, with an authority of its own.
+    /// Where it listens. With port 0: on a free one.
+    pub listen: SocketAddr,
+    /// Whether it speaks TLS.
     pub transport: Transport,
     /// Bearer tokens, and whose they are. With none, everybody is let in.
     pub tokens: Vec<(String, String)>,
@@ -42,12 +45,34 @@ pub struct Options {
 }
 
 /// What connections speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transport {
     /// HTTP/1.1 as it is.
     Plain,
-    /// HTTP/1.1 over TLS.
+    /// HTTP/1.1 over TLS, with an authority and a certificate that are made for it.
     Tls,
+    /// HTTP/1.1 over TLS, with a certificate that is given.
+    TlsAs(Identity),
+}
+
+/// Who a server is, and whom it knows; all as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its certificate.
+    pub certificate: String,
+    /// The key of that.
+    pub key: String,
+    /// The authority of its certificate: what clients trust.
+    pub authority: String,
+    /// The authority of client certificates. Who has one of those may do everything, as members of `system:masters`.
+    pub client_authority: Option<String>,
+}
+
+/// Without the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 /// What a watch can begin after, when a server was away.
@@ -73,6 +98,7 @@ pub struct ApiServer {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             transport: Transport::Plain,
             tokens: Vec::new(),
             access: Access::Everything,
@@ -94,11 +120,11 @@ impl Options {
 }
 
 impl ApiServer {
-    /// Starts on a free port of 127.0.0.1.
+    /// Starts.
     ///
     /// # Errors
     ///
-    /// There is no port, no thread, or no randomness for certificates.
+    /// There is no port, no thread, or no randomness for certificates; or those that are given are none.
     #[expect(clippy::unused_async, reason = "callers wait for a start, whatever it takes")]
     pub async fn start(options: Options) -> io::Result<Self> {
         Self::start_blocking(options)
@@ -110,11 +136,11 @@ impl ApiServer {
     ///
     /// As [`Self::start`].
     pub fn start_blocking(options: Options) -> io::Result<Self> {
-        let authority = match options.transport {
-            Transport::Plain => None,
-            Transport::Tls => Some(Authority::new()?),
+        let socket = match &options.transport {
+            Transport::Plain => Socket::new(options.listen, None)?,
+            Transport::Tls => Socket::new(options.listen, Some(&Authority::new()?.identity(NAMES)?))?,
+            Transport::TlsAs(identity) => Socket::new(options.listen, Some(identity))?,
         };
-        let socket = Socket::new(authority.as_ref())?;
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("apiserver").enable_all().build()?;
         let mut server =
@@ -126,11 +152,6 @@ impl ApiServer {
     /// The address it listens on, or will again.
     pub fn address(&self) -> SocketAddr {
         self.socket.address
-    }
-
-    /// The certificate of its authority as PEM, if it speaks TLS.
-    pub fn authority_pem(&self) -> Option<&str> {
-        self.socket.authority.as_deref()
     }
 
     /// What goes wrong, if a test wants it.
@@ -244,8 +265,13 @@ impl Cluster for ApiServer {
     fn kubeconfig(&self) -> String {
         let url = self.url();
         let tokens = self.shared.tokens.lock();
-        let token = tokens.keys().next().map(String::as_str);
-        Kubeconfig { url: &url, authority: self.socket.authority.as_deref(), token }.yaml()
+        let credentials =
+            tokens.keys().next().map_or(Credentials::Nothing, |token| Credentials::Token(token));
+        Kubeconfig { url: &url, authority: self.socket.authority.as_deref(), credentials }.yaml()
+    }
+
+    fn authority_pem(&self) -> Option<String> {
+        self.socket.authority.clone()
     }
 
     fn put_value(&self, object: Value) -> Result<Value, StatusError> {
@@ -303,6 +329,10 @@ impl Drop for ApiServer {
         }
     }
 }
+
+/// What a server in a cluster is called.
+const NAMES: &[&str] =
+    &["127.0.0.1", "localhost", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
 /// Creates or replaces an object, and makes its namespace.
 fn put(registry: &mut Registry, object: Value, write: &Write) -> Result<Arc<Object>, StatusError> {

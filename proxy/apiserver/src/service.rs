@@ -44,8 +44,10 @@ impl Exchange {
         let target = Target::parse(&head.method, head.uri.path(), &query)?;
         let asked = target.request();
         self.shared.record(asked.clone());
+        // In the order in which requests came, however long each is delayed.
+        let failure = self.shared.faults.failure(&asked);
         tokio::time::sleep(self.shared.faults.delay(&asked)).await;
-        match self.shared.faults.failure(&asked) {
+        match failure {
             None => {}
             Some(Failure::Answer(code, retry_after)) => return Err(StatusError::failure(code, retry_after)),
             Some(Failure::Reset) => {
@@ -54,8 +56,11 @@ impl Exchange {
             }
             Some(Failure::Hang) => pending().await,
         }
-        let user = self.authenticate(&head.headers)?;
-        self.shared.access.lock().check(&user, &asked)?;
+        // Who has a certificate may do everything.
+        if !self.control.is_certified() {
+            let user = self.authenticate(&head.headers)?;
+            self.shared.access.lock().check(&user, &asked)?;
+        }
         let objects = match target {
             Target::Path(path) => return discovery::answer(&path),
             Target::Objects(objects) => objects,

@@ -7,6 +7,7 @@
 use crate::resources::{RESOURCES, Resource};
 use crate::status::StatusError;
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -84,7 +85,7 @@ impl Store {
         collection.objects.range(start..).take_while(|(key, _)| here(key)).collect()
     }
 
-    /// As [`Self::list`], as of a version of the past.
+    /// As [`Self::list`], as of a version of the past; none where nothing has happened since.
     ///
     /// # Errors
     ///
@@ -94,22 +95,25 @@ impl Store {
         resource: &Resource,
         namespace: &str,
         version: u64,
-    ) -> Result<Vec<(Key, Arc<Object>)>, StatusError> {
-        let changes = self.changes_since(resource, version)?;
+    ) -> Result<Option<BTreeMap<Key, Arc<Object>>>, StatusError> {
+        let mut changes = self.changes_since(resource, version)?.rev().peekable();
         if version > self.version {
             return Err(StatusError::too_large(version, self.version));
+        }
+        if changes.peek().is_none() {
+            return Ok(None);
         }
         let now = self.list(resource, namespace);
         let mut then: BTreeMap<Key, Arc<Object>> =
             now.into_iter().map(|(key, object)| (key.clone(), object.clone())).collect();
         // Newest first: each is undone.
-        for change in changes.rev().filter(|it| namespace.is_empty() || it.key.namespace == namespace) {
+        for change in changes.filter(|it| namespace.is_empty() || it.key.namespace == namespace) {
             match &change.before {
                 Some(before) => then.insert(change.key.clone(), before.clone()),
                 None => then.remove(&change.key),
             };
         }
-        Ok(then.into_iter().collect())
+        Ok(Some(then))
     }
 
     /// What happened after a version, oldest first.
@@ -211,14 +215,7 @@ impl Object {
 
     /// As JSON without kind and version, as items of lists are: made once and kept.
     pub(crate) fn item(&self) -> &Bytes {
-        self.json.get_or_init(|| {
-            let mut value = self.value.clone();
-            if let Some(fields) = value.as_object_mut() {
-                fields.remove("kind");
-                fields.remove("apiVersion");
-            }
-            serde_json::to_vec(&value).unwrap_or_default().into()
-        })
+        self.json.get_or_init(|| serde_json::to_vec(&Item(&self.value)).unwrap_or_default().into())
     }
 
     /// As JSON, whole.
@@ -226,6 +223,16 @@ impl Object {
         let head = format!(r#"{{"kind":"{}","apiVersion":"{}","#, resource.kind, resource.api_version());
         out.extend_from_slice(head.as_bytes());
         out.extend_from_slice(self.item().get(1..).unwrap_or_default());
+    }
+}
+
+/// An object without kind and version.
+struct Item<'a>(&'a Value);
+
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.as_object().into_iter().flatten();
+        serializer.collect_map(fields.filter(|(name, _)| !matches!(name.as_str(), "kind" | "apiVersion")))
     }
 }
 
@@ -258,8 +265,13 @@ mod tests {
     }
 
     fn names(store: &Store, version: u64) -> Vec<String> {
-        let objects = store.list_at(secrets(), "", version).unwrap();
-        objects.into_iter().map(|(key, it)| format!("{}={}", key.name, it.value["data"])).collect()
+        let past = store.list_at(secrets(), "", version).unwrap();
+        let now =
+            || store.list(secrets(), "").into_iter().map(|(key, it)| (key.clone(), it.clone())).collect();
+        past.unwrap_or_else(now)
+            .into_iter()
+            .map(|(key, it)| format!("{}={}", key.name, it.value["data"]))
+            .collect()
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Throw-away certificates.
 
+use crate::server::Identity;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
 };
+use std::fmt;
 use std::io;
 
 /// A certificate authority of this test alone.
@@ -14,9 +16,17 @@ pub(crate) struct Authority {
 }
 
 /// A certificate with its key, as PEM.
+#[derive(Clone)]
 pub(crate) struct Leaf {
     pub(crate) certificate: String,
     pub(crate) key: String,
+}
+
+/// Without the key.
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leaf").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 impl Authority {
@@ -36,6 +46,20 @@ impl Authority {
         let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
         params.distinguished_name = name("kube-apiserver", None);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(params)
+    }
+
+    /// For a server that knows no client certificates.
+    pub(crate) fn identity(&self, names: &[&str]) -> io::Result<Identity> {
+        let Leaf { certificate, key } = self.server(names)?;
+        Ok(Identity { certificate, key, authority: self.pem.clone(), client_authority: None })
+    }
+
+    /// For a user of a group.
+    pub(crate) fn client(&self, user: &str, group: &str) -> io::Result<Leaf> {
+        let mut params = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
+        params.distinguished_name = name(user, Some(group));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params)
     }
 

@@ -11,10 +11,11 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
-/// A connection that may be told to end.
+/// What is known of a connection, and whether it was told to end.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     reset: AtomicBool,
+    certified: AtomicBool,
     told: Notify,
 }
 
@@ -31,6 +32,15 @@ impl Control {
     pub(crate) fn reset(&self) {
         self.reset.store(true, Ordering::Release);
         self.told.notify_one();
+    }
+
+    /// Notes that the client has shown a certificate.
+    pub(crate) fn certify(&self) {
+        self.certified.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_certified(&self) -> bool {
+        self.certified.load(Ordering::Acquire)
     }
 
     /// Comes back when it was told to end.

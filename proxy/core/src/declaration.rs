@@ -1,7 +1,7 @@
 //! A configuration in the core's own words: what sources make of their objects, and what a snapshot is built from.
 
 use crate::finding::ObjectRef;
-use crate::policy::{Policy, Settings};
+use crate::policy::{Policy, Settings, Via};
 use crate::tls::{SecretContent, SecretName};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -94,7 +94,7 @@ pub enum PortName {
     Name(String),
 }
 
-/// Names a port of a Service.
+/// Names a port of a Service, and how it is reached: two Ingresses need not agree about that.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackendName {
     /// Namespace of the Service.
@@ -103,14 +103,28 @@ pub struct BackendName {
     pub service: String,
     /// Its port.
     pub port: PortName,
+    /// What stands for its pods. A name that says [`Via::ClusterIp`] is given only to Services that have one, so a change
+    /// of endpoints never concerns it.
+    pub via: Via,
+}
+
+impl BackendName {
+    /// The endpoints of a port of a Service.
+    pub fn new(namespace: &str, service: &str, port: PortName) -> Self {
+        Self { namespace: namespace.to_owned(), service: service.to_owned(), port, via: Via::Endpoints }
+    }
 }
 
 impl fmt::Display for BackendName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespace, service, port } = self;
+        let Self { namespace, service, port, via } = self;
         match port {
             PortName::Number(port) => write!(f, "{namespace}/{service}:{port}"),
             PortName::Name(port) => write!(f, "{namespace}/{service}:{port}"),
+        }?;
+        match via {
+            Via::Endpoints => Ok(()),
+            Via::ClusterIp => f.write_str(" (ClusterIP)"),
         }
     }
 }

@@ -97,6 +97,7 @@ fn origin_fields(bencher: Bencher<'_, '_>) {
             port: 8080,
             scheme: Scheme::Http,
             forwarded_for: ForwardedFor::Client,
+            header: "X-Forwarded-For",
             request_id: Some(&id),
             certificate: None,
             headers: &(),

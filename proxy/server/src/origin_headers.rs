@@ -30,6 +30,8 @@ pub struct Inputs<'a> {
     pub scheme: Scheme,
     /// Whether `X-Forwarded-For` keeps what a trusted peer sent and appends the peer.
     pub forwarded_for: ForwardedFor,
+    /// The header with the addresses ([`Trust::header`](weir_core::policy::Trust)).
+    pub header: &'a str,
     /// The id that the origin is told; `None` sends none.
     pub request_id: Option<&'a RequestId>,
     /// What the handshake has shown of the client, where a certificate was asked for.
@@ -87,7 +89,7 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
         put("X-Request-ID", id.as_bytes());
     }
     let client = Address::of_ip(inputs.client.address);
-    let sent = List::join(inputs.headers, "x-forwarded-for");
+    let sent = List::join(inputs.headers, FORWARDED_FOR);
     put("X-Real-IP", client.as_bytes());
     let sent_host: Option<Host> = last_element(inputs.headers, "x-forwarded-host", is_host);
     let believed = match (inputs.client.words, inputs.client.trust) {
@@ -120,8 +122,14 @@ pub fn for_each(inputs: &Inputs<'_>, mut put: impl FnMut(&'static str, &[u8])) {
     if let Some(certificate) = inputs.certificate {
         put_certificate(certificate, &mut put);
     }
-    if let Some(sent) = &sent {
-        put("X-Original-Forwarded-For", sent.as_bytes());
+    // Where the addresses come in another field, that one is the original.
+    let original = if inputs.header.eq_ignore_ascii_case(FORWARDED_FOR) {
+        sent
+    } else {
+        List::join(inputs.headers, inputs.header)
+    };
+    if let Some(original) = &original {
+        put("X-Original-Forwarded-For", original.as_bytes());
     }
     if let Some(host) = &sent_host {
         put("X-Original-Forwarded-Host", host.as_bytes());
@@ -239,6 +247,8 @@ fn scheme_of(value: &[u8]) -> Option<&'static str> {
     SCHEMES.into_iter().find(|known| value.eq_ignore_ascii_case(known.as_bytes()))
 }
 
+/// The field that lists addresses unless the settings name another.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Schemes that a trusted peer may report.
 const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 /// Longest list of addresses: a way through 20 proxies at least.

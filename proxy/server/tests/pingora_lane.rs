@@ -30,8 +30,7 @@ struct Proxy {
 impl Proxy {
     fn start(lanes: Lanes) -> Self {
         let (origin, asked) = origin();
-        let name =
-            BackendName { namespace: "n".to_owned(), service: "s".to_owned(), port: PortName::Number(80) };
+        let name = BackendName::new("n", "s", PortName::Number(80));
         let path = PathRule { path: "/".to_owned(), kind: PathKind::Prefix, backend: Some(name.clone()) };
         let mut policy = Policy::default();
         policy.body.max = BodyLimit::Bytes(100_000);

@@ -384,10 +384,11 @@ const NAMING: [&str; 7] = [
 ];
 /// What paths begin with.
 const ROOMS: [&str; 7] = ["limits/", "proxy/", "loadtest/", "deploy/", "docs/", "vendor/", ".ci/"];
-const CRATES: [(&str, &str); 5] = [
+const CRATES: [(&str, &str); 6] = [
     ("weir-limits", "limits"),
     ("weir-core", "proxy/core"),
     ("weir-kubernetes", "proxy/kubernetes"),
+    ("weir-apiserver", "proxy/apiserver"),
     ("weir", "proxy/server"),
     ("weir-loadtest", "loadtest"),
 ];

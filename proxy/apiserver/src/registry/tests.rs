@@ -28,6 +28,7 @@ fn a_new_object_gets_what_the_server_assigns() {
     let mut registry = registry();
     let mut object = ingress("a");
     object["metadata"]["uid"] = "mine".into();
+    object["metadata"]["creationTimestamp"] = Value::Null;
     object["status"] = json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}});
     let made = registry.create(ingresses(), "default", object.clone(), &write()).unwrap();
     assert_eq!(made.value["status"], json!({"loadBalancer": {}}));

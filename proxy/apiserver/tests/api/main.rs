@@ -6,5 +6,6 @@ mod faults;
 mod http;
 mod kubectl;
 mod lists;
+mod real;
 mod watches;
 mod writes;

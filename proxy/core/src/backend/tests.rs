@@ -2,7 +2,7 @@ use super::*;
 use crate::declaration::PortName;
 
 fn name() -> BackendName {
-    BackendName { namespace: "shop".to_owned(), service: "web".to_owned(), port: PortName::Number(80) }
+    BackendName::new("shop", "web", PortName::Number(80))
 }
 
 fn address(port: u16) -> SocketAddr {

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 fn backend() -> BackendName {
-    BackendName { namespace: "shop".to_owned(), service: "web".to_owned(), port: PortName::Number(80) }
+    BackendName::new("shop", "web", PortName::Number(80))
 }
 
 fn declaration(per_second: u64) -> Declaration {

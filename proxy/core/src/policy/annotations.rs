@@ -11,7 +11,7 @@ use super::value::{
     AbsoluteBurst, AlpnList, BackendProtocol, BodySize, BufferSize, BurstMultiplier, Count, Depth, Flag,
     HeadSize, HeadersWhen, InFlight, Key, LoadBalance, Methods, MinRate, MinVersion, ModeList, Nets, NextOn,
     OnOff, OptionalNets, OptionalPrefix4, OptionalPrefix6, OptionalStatus, Overrides, Page, Paths, Seconds,
-    SecondsOrNone, SecretRef, ServerName, Subject, Tries, VerifyClients, Versions, Windows,
+    SecondsOrNone, SecretRef, ServerName, ServiceUpstream, Subject, Tries, VerifyClients, Versions, Windows,
 };
 
 /// All annotations that do something.
@@ -408,6 +408,17 @@ pub static ANNOTATIONS: &[Row<Policy>] = &[
         good: "2",
         bad: "two",
         field: field!(Depth => origin.tls.depth),
+        ..ORIGIN
+    },
+    Row {
+        name: "service-upstream",
+        summary: "Requests go to the ClusterIP of the Service, and not to its endpoints.",
+        details: "For a mesh, or whatever else takes what is sent to the Service. `load-balance` and another try find one \
+                  endpoint then, or one for each IP family of the Service. A Service without a ClusterIP is reached by its endpoints, and a finding \
+                  says so.",
+        good: "true",
+        bad: "cluster-ip",
+        field: field!(ServiceUpstream => origin.via),
         ..ORIGIN
     },
     Row {

@@ -21,6 +21,8 @@ pub struct Origin {
     pub next: NextUpstream,
     /// How an endpoint is chosen.
     pub balance: Balance,
+    /// What stands for the pods of a Service.
+    pub via: Via,
     /// What is spoken (`backend-protocol`).
     pub protocol: Protocol,
     /// What is asked for where TLS is spoken (`proxy-ssl-*`); made ready in
@@ -36,6 +38,7 @@ impl Default for Origin {
             read_timeout: Duration::from_secs(60),
             next: NextUpstream::default(),
             balance: Balance::RoundRobin,
+            via: Via::default(),
             protocol: Protocol::default(),
             tls: AskedTls::default(),
         }
@@ -119,6 +122,17 @@ pub enum Balance {
     RoundRobin,
     /// The less busy of two drawn at random (power of two choices).
     LeastInFlight,
+}
+
+/// What stands for the pods of a Service (`service-upstream`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Their own addresses.
+    #[default]
+    Endpoints,
+    /// The addresses of the Service, behind which the cluster chooses.
+    ClusterIp,
 }
 
 /// When a request is tried on another endpoint (`proxy-next-upstream*`).

@@ -319,11 +319,7 @@ impl Builder<'_> {
     /// The backend, known or not.
     fn target(&mut self, object: &ObjectRef, name: Option<&BackendName>) -> Arc<Backend> {
         let Some(name) = name else {
-            let nowhere = BackendName {
-                namespace: object.namespace.clone(),
-                service: String::new(),
-                port: PortName::Number(0),
-            };
+            let nowhere = BackendName::new(&object.namespace, "", PortName::Number(0));
             return Backend::new(&nowhere, None, None);
         };
         if let Some(backend) = self.backends.get(name) {

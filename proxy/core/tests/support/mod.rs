@@ -21,7 +21,7 @@ pub(crate) fn backend() -> BackendName {
 }
 
 pub(crate) fn named_backend(service: &str) -> BackendName {
-    BackendName { namespace: "shop".to_owned(), service: service.to_owned(), port: PortName::Number(80) }
+    BackendName::new("shop", service, PortName::Number(80))
 }
 
 pub(crate) fn path(path: &str, kind: PathKind) -> PathRule {

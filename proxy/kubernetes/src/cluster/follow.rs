@@ -9,7 +9,7 @@ use super::resource::{Objects, Versions};
 use super::secrets::Reads;
 use super::store::{Change, Statuses, Store, by_service};
 use super::stream::{Heard, Stream};
-use super::{Settings, Update};
+use super::{Settings, Timing, Update};
 use crate::objects::{Kind, Object};
 use crate::publish::{self, Subject, Writer};
 use crate::translate::{self, ObjectName};
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use weir_core::Finding;
@@ -51,7 +51,7 @@ pub(super) struct Follower<F> {
     /// The Ingresses that are ours, and what is wrong with objects.
     ours: Vec<ObjectName>,
     findings: Arc<Vec<Finding>>,
-    subject: watch::Sender<Subject>,
+    subject: watch::Sender<Option<Subject>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -102,7 +102,7 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
     pub(super) async fn new(settings: Settings, shared: Shared, on_update: F) -> Result<Self, ClientError> {
         let Shared { health, leads, leave } = shared;
         let config = client::config(settings.kubeconfig.as_deref()).await?;
-        let (subject, subjects) = watch::channel(Subject::default());
+        let (subject, subjects) = watch::channel(None);
         let watched = settings.options.watch_namespace.clone();
         let writer =
             Writer::new(client::client(&config)?, watched, settings.publish.clone(), subjects, leads);
@@ -262,7 +262,7 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
             Change::Endpoints(services) => self.endpoints(&services),
             Change::Everything => self.everything(now),
         }
-        if statuses == Statuses::Changed {
+        if statuses == Statuses::Changed && self.progress == Progress::Started {
             self.publish();
         }
         self.debounce.done(now, Instant::now());
@@ -287,7 +287,8 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
         let (declaration, findings) = translate::translate(self.store.objects(), &self.settings.options);
         self.want(translate::named_secrets(&declaration));
         if self.is_waiting() {
-            let patience = if self.progress == Progress::New { PATIENCE_AT_START } else { PATIENCE };
+            let Timing { secrets, first_secrets, .. } = self.settings.timing;
+            let patience = if self.progress == Progress::New { first_secrets } else { secrets };
             if now < *self.hold.get_or_insert(now + patience) {
                 self.store.touch();
                 return;
@@ -319,10 +320,10 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
                 },
             ))
         };
-        self.subject.send_replace(Subject {
+        self.subject.send_replace(Some(Subject {
             ingresses: Arc::new(self.ours.iter().filter_map(known).collect()),
             findings: Arc::clone(&self.findings),
-        });
+        }));
     }
 
     /// Sees to it that these Secrets are known, and no others.
@@ -417,7 +418,7 @@ impl Secrets {
 async fn read(
     api: Api<Secret>,
     name: ObjectName,
-    timing: super::Timing,
+    timing: Timing,
     at_once: Arc<Semaphore>,
     done: mpsc::Sender<(ObjectName, Option<Object>)>,
 ) {
@@ -463,7 +464,3 @@ const CHANNEL: usize = 1024;
 const BATCH: usize = 256;
 /// Secrets that are read at the same time.
 const READS: usize = 16;
-/// How long a configuration waits for Secrets that are new in it.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The same for the first configuration, before which nobody is served.
-const PATIENCE_AT_START: Duration = Duration::from_secs(10);

@@ -24,6 +24,10 @@ pub struct Timing {
     pub pause_min: Duration,
     /// The longest pause.
     pub pause_max: Duration,
+    /// How long a configuration waits for Secrets that are new in it.
+    pub secrets: Duration,
+    /// The same for the first configuration, before which nobody is served.
+    pub first_secrets: Duration,
 }
 
 impl Default for Timing {
@@ -33,6 +37,8 @@ impl Default for Timing {
             list: Duration::from_secs(30),
             pause_min: Duration::from_millis(100),
             pause_max: Duration::from_secs(10),
+            secrets: Duration::from_millis(500),
+            first_secrets: Duration::from_secs(10),
         }
     }
 }

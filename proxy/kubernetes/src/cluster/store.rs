@@ -8,6 +8,7 @@ use crate::translate::{ObjectName, service_of};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_core::declaration::BackendName;
+use weir_core::policy::Via;
 
 /// The objects, and what changed.
 #[derive(Debug, Default)]
@@ -212,12 +213,12 @@ impl Store {
     }
 }
 
-/// The backends by the Service whose endpoints they are.
+/// The backends by the Service whose endpoints they are. Others, that stand for themselves, are left out.
 pub(super) fn by_service<'a>(
     backends: impl Iterator<Item = &'a BackendName>,
 ) -> BTreeMap<ObjectName, Vec<BackendName>> {
     let mut all = BTreeMap::<_, Vec<_>>::new();
-    for backend in backends {
+    for backend in backends.filter(|backend| backend.via == Via::Endpoints) {
         let service = ObjectName { namespace: backend.namespace.clone(), name: backend.service.clone() };
         all.entry(service).or_default().push(backend.clone());
     }

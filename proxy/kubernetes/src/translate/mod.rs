@@ -91,8 +91,8 @@ fn ingress(
         return None;
     }
     let mut findings = Findings::new(&object_ref, all);
-    let rules = rules::read(object, backends, &mut findings);
-    let default_backend = rules::default_backend(object, backends, &mut findings);
+    let rules = rules::read(object, policy.origin.via, backends, &mut findings);
+    let default_backend = rules::default_backend(object, policy.origin.via, backends, &mut findings);
     Some(Ingress {
         uid: object.metadata.uid.clone().unwrap_or_default(),
         created: object.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second()),

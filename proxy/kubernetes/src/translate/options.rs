@@ -146,10 +146,7 @@ impl FromStr for BackendOverride {
                 Err(_) => return None,
             };
             let address = address.parse().ok().filter(|address: &SocketAddr| address.port() != 0)?;
-            Some(Self {
-                backend: BackendName { namespace: object.namespace, service: object.name, port },
-                address,
-            })
+            Some(Self { backend: BackendName::new(&object.namespace, &object.name, port), address })
         };
         parse().ok_or_else(|| ParseOptionError::Backend(text.to_owned()))
     }

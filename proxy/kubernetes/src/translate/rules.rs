@@ -3,16 +3,18 @@
 //! Every rule and every path keeps its place, good or bad: the core checks hosts and paths against the form that those of
 //! requests are brought into, and names them by their place. Here is checked what only Kubernetes and ingress-nginx know.
 
-use super::backend::Backends;
+use super::backend::{Backends, Referrer};
 use super::findings::Findings;
 use crate::objects::HasMeta;
 use k8s_openapi::api::networking::v1 as networking;
 use std::net::IpAddr;
 use weir_core::declaration::{BackendName, HostRule, PathKind, PathRule};
+use weir_core::policy::Via;
 
 /// `spec.rules`, without those that cannot be served.
 pub(super) fn read(
     object: &networking::Ingress,
+    via: Via,
     backends: &mut Backends<'_>,
     findings: &mut Findings<'_>,
 ) -> Vec<HostRule> {
@@ -21,26 +23,26 @@ pub(super) fn read(
     if rules.is_empty() && spec.is_none_or(|spec| spec.default_backend.is_none()) {
         findings.warn("spec", "", "nothing-to-serve", "there are neither rules nor a default backend");
     }
+    let referrer = Referrer { namespace: object.namespace(), via };
     let numbered = rules.iter().enumerate();
     numbered
-        .map(|(at, rule)| {
-            host_rule(object.namespace(), rule, &format!("spec.rules[{at}]"), backends, findings)
-        })
+        .map(|(at, rule)| host_rule(referrer, rule, &format!("spec.rules[{at}]"), backends, findings))
         .collect()
 }
 
 /// `spec.defaultBackend`
 pub(super) fn default_backend(
     object: &networking::Ingress,
+    via: Via,
     backends: &mut Backends<'_>,
     findings: &mut Findings<'_>,
 ) -> Option<BackendName> {
     let backend = object.spec.as_ref()?.default_backend.as_ref()?;
-    backends.refer(object.namespace(), backend, "spec.defaultBackend", findings)
+    backends.refer(Referrer { namespace: object.namespace(), via }, backend, "spec.defaultBackend", findings)
 }
 
 fn host_rule(
-    namespace: &str,
+    referrer: Referrer<'_>,
     rule: &networking::IngressRule,
     field: &str,
     backends: &mut Backends<'_>,
@@ -54,13 +56,13 @@ fn host_rule(
     let paths = rule.http.as_ref().map(|http| http.paths.as_slice()).unwrap_or_default();
     let numbered = paths.iter().enumerate();
     let paths = numbered.map(|(at, path)| {
-        path_rule(namespace, path, &format!("{field}.http.paths[{at}]"), backends, findings)
+        path_rule(referrer, path, &format!("{field}.http.paths[{at}]"), backends, findings)
     });
     HostRule { host: host.to_owned(), paths: paths.collect() }
 }
 
 fn path_rule(
-    namespace: &str,
+    referrer: Referrer<'_>,
     rule: &networking::HTTPIngressPath,
     field: &str,
     backends: &mut Backends<'_>,
@@ -68,7 +70,7 @@ fn path_rule(
 ) -> PathRule {
     let path = rule.path.as_deref().unwrap_or_default();
     let kind = path_kind(&rule.path_type, field, findings);
-    let backend = backends.refer(namespace, &rule.backend, &format!("{field}.backend"), findings);
+    let backend = backends.refer(referrer, &rule.backend, &format!("{field}.backend"), findings);
     let backend = match inspect(path) {
         Ok(()) => backend,
         Err(why) => {

@@ -34,7 +34,7 @@ fn what_is_written_edited_and_deleted_is_handed_on() {
     follower.until_hosts(&["a.example"]);
     put_all(&server, "shop", "b", &["192.0.2.2"]);
     follower.until_hosts(&["a.example", "b.example"]);
-    put_ingress(&server, "shop", "a", json!({"weir.dev/limit-rps": "many"}));
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
     let (_, findings) = follower.until(|_, findings| !findings.is_empty());
     assert_eq!(findings[0].object.name, "a");
     server.delete("ingresses", "shop", "a").unwrap();
@@ -66,6 +66,18 @@ fn a_change_of_endpoints_is_no_configuration() {
 }
 
 #[test]
+fn endpoints_do_not_matter_where_a_service_stands_for_them() {
+    let server = server();
+    put_all(&server, "shop", "a", &["192.0.2.1"]);
+    put_ingress(&server, "shop", "a", &json!({"nginx.ingress.kubernetes.io/service-upstream": "true"}));
+    let follower = Follower::start(&server);
+    let declaration = follower.until_hosts(&["a.example"]);
+    assert_eq!(addresses_of(&declaration.backends, "a"), ["10.96.0.10:80"]);
+    put_endpoints(&server, "shop", "a", &[]);
+    follower.nothing_but(&server, "marker");
+}
+
+#[test]
 fn what_changes_no_configuration_is_not_handed_on() {
     let server = server();
     put_all(&server, "shop", "a", &["192.0.2.1"]);
@@ -89,7 +101,7 @@ fn one_namespace_is_watched_where_one_is_named() {
     let follower =
         Follower::start_with(&server, |settings| settings.options.watch_namespace = Some("shop".to_owned()));
     follower.until_hosts(&["in-shop.example"]);
-    put_ingress(&server, "other", "later", json!({}));
+    put_ingress(&server, "other", "later", &json!({}));
     follower.nothing_but(&server, "marker");
     // Nothing of other namespaces was asked for.
     let asked = server.requests().into_iter().filter(|it| it.resource != "ingressclasses");
@@ -144,7 +156,7 @@ fn the_settings_of_the_proxy_are_followed_by_their_name() {
     let server = server();
     put_all(&server, "shop", "a", &["192.0.2.1"]);
     let follower = Follower::start_with(&server, |settings| {
-        settings.options.config_map = Some(object("weir", "settings"))
+        settings.options.config_map = Some(object("weir", "settings"));
     });
     follower.until(|_, findings| findings.iter().any(|finding| finding.code == "missing-config-map"));
     let put = |value: &str| {

@@ -16,7 +16,7 @@ fn survives(disturb: impl FnOnce(&mut weir_apiserver::ApiServer)) {
     disturb(&mut server);
     // What went and came meanwhile and after is known.
     server.delete("ingresses", "shop", "goes").unwrap();
-    put_ingress(&server, "shop", "new", json!({}));
+    put_ingress(&server, "shop", "new", &json!({}));
     follower.until_hosts(&["new.example", "stays.example"]);
     until("all is well again", || follower.cluster.health().age(Instant::now()) == Duration::ZERO);
 }
@@ -41,7 +41,7 @@ fn watches_that_end_break_hang_or_talk_nonsense_are_begun_again() {
 #[test]
 fn a_version_that_the_server_has_forgotten_means_listing_again() {
     survives(|server| {
-        put_ingress(server, "shop", "stays", json!({"a": "b"}));
+        put_ingress(server, "shop", "stays", &json!({"a": "b"}));
         server.faults().compact();
         server.faults().disturb(Matching::all(), Disturbance::Reset);
     });

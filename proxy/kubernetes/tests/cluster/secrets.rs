@@ -3,6 +3,7 @@
 use crate::support::{Follower, ingress, object, server};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use weir_apiserver::{ApiServer, Cluster as _, Failure, Matching, Verb};
 use weir_core::tls::{Content, SecretName};
 
@@ -91,7 +92,7 @@ fn a_secret_that_cannot_be_read_hurts_nobody_else() {
         put_secret(&server, name);
     }
     server.put_value(with_tls("a", "good")).unwrap();
-    let follower = Follower::start(&server);
+    let follower = Follower::start_with(&server, |settings| settings.timing.secrets = Duration::ZERO);
     follower.until(|declaration, _| good(declaration) == ["good"]);
     let reads = Matching::all().verb(Verb::Get).resource("secrets");
     server.faults().fail_next(1_000_000, reads, Failure::Answer(500, None));

@@ -53,13 +53,15 @@ pub(crate) fn quiet() -> publish::Settings {
     }
 }
 
-/// Everything at its fastest: pauses and deadlines are for networks.
+/// Pauses and watches at their shortest, and patience where a busy machine needs it.
 pub(crate) fn timing() -> Timing {
     Timing {
         watch: Duration::from_secs(1),
         list: Duration::from_secs(5),
         pause_min: Duration::from_millis(1),
         pause_max: Duration::from_millis(50),
+        secrets: PATIENCE,
+        first_secrets: PATIENCE,
     }
 }
 
@@ -133,7 +135,7 @@ impl Follower {
     /// Makes sure that nothing more was handed on. `server` is made to tell something that is waited for.
     #[track_caller]
     pub(crate) fn nothing_but(&self, server: &ApiServer, marker: &str) {
-        put_ingress(server, "shop", marker, json!({}));
+        put_ingress(server, "shop", marker, &json!({}));
         match self.next() {
             Update::Configuration(declaration, _) => {
                 assert!(
@@ -176,8 +178,8 @@ pub(crate) fn ingress(namespace: &str, name: &str, annotations: &Value) -> Value
     })
 }
 
-pub(crate) fn put_ingress(server: &ApiServer, namespace: &str, name: &str, annotations: Value) {
-    server.put_value(ingress(namespace, name, &annotations)).unwrap();
+pub(crate) fn put_ingress(server: &ApiServer, namespace: &str, name: &str, annotations: &Value) {
+    server.put_value(ingress(namespace, name, annotations)).unwrap();
 }
 
 /// The Service that [`ingress`] leads to.
@@ -210,7 +212,7 @@ pub(crate) fn put_endpoints(server: &ApiServer, namespace: &str, name: &str, add
 pub(crate) fn put_all(server: &ApiServer, namespace: &str, name: &str, addresses: &[&str]) {
     put_service(server, namespace, name);
     put_endpoints(server, namespace, name, addresses);
-    put_ingress(server, namespace, name, json!({}));
+    put_ingress(server, namespace, name, &json!({}));
 }
 
 /// The addresses of the one backend whose Service has this name.

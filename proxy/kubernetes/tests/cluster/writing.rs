@@ -43,7 +43,7 @@ fn status(server: &ApiServer, name: &str) -> Vec<String> {
     let ingress = server.get("ingresses", "shop", name).unwrap().unwrap_or_default();
     let addresses = ingress.pointer("/status/loadBalancer/ingress").and_then(Value::as_array).cloned();
     let text = |at: Value| {
-        at.get("ip").or(at.get("hostname")).and_then(Value::as_str).unwrap_or_default().to_owned()
+        at.get("ip").or_else(|| at.get("hostname")).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     addresses.unwrap_or_default().into_iter().map(text).collect()
 }
@@ -150,7 +150,7 @@ fn one_of_two_replicas_writes_and_the_other_takes_over_at_once_when_it_leaves() 
     until("the second leads", || leads(&second) && holder(&server) == "weir-1");
     assert!(!leads(&first));
     // Who left goes on following: requests in flight may take a while.
-    put_ingress(&server, "shop", "b", json!({}));
+    put_ingress(&server, "shop", "b", &json!({}));
     first.until_hosts(&["a.example", "b.example"]);
     assert_eq!(status(&server, "a"), ["192.0.2.100"], "another replica serves");
     drop(first);
@@ -179,7 +179,7 @@ fn a_finding_is_an_event_on_its_object_until_it_is_mended() {
     let server = server();
     put_all(&server, "shop", "a", &["192.0.2.1"]);
     let replica = replica(&server, "weir-0", Status::Keep);
-    put_ingress(&server, "shop", "a", json!({"weir.dev/limit-rps": "many", "weir.dev/limit-rpm": "more"}));
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many", "weir.dev/limit-rpm": "more"}));
     until("there are two Events", || events(&server).len() == 2);
     let all = events(&server);
     for event in &all {
@@ -195,26 +195,26 @@ fn a_finding_is_an_event_on_its_object_until_it_is_mended() {
         &server,
         "shop",
         "a",
-        json!({"weir.dev/limit-rps": "many", "weir.dev/limit-rpm": "more", "weir.dev/limit-connections": "5"}),
+        &json!({"weir.dev/limit-rps": "many", "weir.dev/limit-rpm": "more", "weir.dev/limit-connections": "5"}),
     );
     replica.until(|declaration, _| declaration.ingresses.len() == 1);
-    put_ingress(&server, "shop", "a", json!({"weir.dev/limit-rps": "many"}));
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
     until("one is cleared", || events(&server).len() == 1);
     assert!(all.contains(&events(&server)[0]), "the other is as it was");
-    put_ingress(&server, "shop", "a", json!({"weir.dev/limit-rps": "5"}));
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "5"}));
     until("all are cleared", || events(&server).is_empty());
 }
 
 #[test]
 fn the_next_leader_clears_what_was_mended_meanwhile_and_tells_nothing_twice() {
     let server = server();
-    put_ingress(&server, "shop", "a", json!({"weir.dev/limit-rps": "many"}));
-    put_ingress(&server, "shop", "b", json!({"weir.dev/limit-rps": "many"}));
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
+    put_ingress(&server, "shop", "b", &json!({"weir.dev/limit-rps": "many"}));
     let first = replica(&server, "weir-0", Status::Keep);
     // Each has a Service that is missing, too.
     until("there are Events", || events(&server).len() == 4);
     drop(first);
-    put_ingress(&server, "shop", "a", json!({}));
+    put_ingress(&server, "shop", "a", &json!({}));
     let before = events(&server);
     let _second = replica(&server, "weir-1", Status::Keep);
     until("one is cleared", || events(&server).len() == 3);
@@ -224,7 +224,7 @@ fn the_next_leader_clears_what_was_mended_meanwhile_and_tells_nothing_twice() {
 #[test]
 fn nothing_is_written_where_nothing_is_to_be() {
     let server = server();
-    put_ingress(&server, "shop", "a", json!({"weir.dev/limit-rps": "many"}));
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
     let replica = Follower::start(&server);
     replica.until_hosts(&["a.example"]);
     until("it would lead", || leads(&replica));
@@ -232,4 +232,27 @@ fn nothing_is_written_where_nothing_is_to_be() {
     let reading = [Verb::Get, Verb::List, Verb::Watch];
     let wrote: Vec<_> = server.requests().into_iter().filter(|it| !reading.contains(&it.verb)).collect();
     assert!(wrote.is_empty(), "{wrote:?}");
+}
+
+#[test]
+fn nothing_is_taken_back_before_it_is_known_what_there_is() {
+    let server = server();
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
+    let first = replica(&server, "weir-0", Status::Keep);
+    until("there are Events", || events(&server).len() == 2);
+    drop(first);
+    let before = events(&server);
+    // The next one leads for long before it can list.
+    let services = Matching::all().verb(Verb::List).resource("services");
+    server.faults().fail_next(1_000_000, services, Failure::Answer(500, None));
+    let second = replica(&server, "weir-1", Status::Keep);
+    until("it renews", || {
+        let lease = server.get("leases", "weir", LEASE).unwrap().unwrap_or_default();
+        let writes =
+            server.requests().into_iter().filter(|it| it.resource == "leases" && it.verb == Verb::Update);
+        lease["spec"]["holderIdentity"] == "weir-1" && writes.count() >= 3
+    });
+    assert_eq!(events(&server), before);
+    server.faults().clear();
+    second.until_hosts(&["a.example"]);
 }

@@ -162,8 +162,7 @@ fn refused_account() -> Account {
     use weir_core::declaration::{BackendName, Declaration, HostRule, Ingress, PathKind, PathRule, PortName};
     use weir_core::finding::ObjectRef;
     use weir_core::policy::{Access, Policy};
-    let backend =
-        BackendName { namespace: "shop".to_owned(), service: "cart".to_owned(), port: PortName::Number(80) };
+    let backend = BackendName::new("shop", "cart", PortName::Number(80));
     let path = PathRule { path: "/".to_owned(), kind: PathKind::Prefix, backend: Some(backend) };
     let access = Access { allow: Some(Vec::new()), ..Access::default() };
     let declaration = Declaration {

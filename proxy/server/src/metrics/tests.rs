@@ -19,8 +19,7 @@ fn state() -> State {
 
 /// An Ingress that denies everybody, so that a request to it is refused by a rule.
 fn declaration() -> Declaration {
-    let backend =
-        BackendName { namespace: "shop".to_owned(), service: "cart".to_owned(), port: PortName::Number(80) };
+    let backend = BackendName::new("shop", "cart", PortName::Number(80));
     let access = Access { allow: Some(Vec::new()), ..Access::default() };
     let path = PathRule { path: "/".to_owned(), kind: PathKind::Prefix, backend: Some(backend.clone()) };
     Declaration {

@@ -30,6 +30,7 @@ fn inputs(headers: &Sent, trust: TrustMode) -> Inputs<'_> {
         port: 8080,
         scheme: Scheme::Http,
         forwarded_for: ForwardedFor::Client,
+        header: "X-Forwarded-For",
         request_id: None,
         certificate: None,
         headers,
@@ -142,6 +143,20 @@ fn of_several_elements_the_peers_own_counts() {
     assert_eq!(get(&all, "X-Original-Forwarded-For"), ["1.1.1.1, 2.2.2.2"]);
 }
 
+/// As ingress-nginx has it.
+#[test]
+fn the_original_is_the_field_that_the_addresses_come_in() {
+    let both = sent(&[("CF-Connecting-IP", "203.0.113.9"), ("X-Forwarded-For", "198.51.100.7")]);
+    let other = sent(FORGED);
+    fn cf(headers: &Sent) -> Inputs<'_> {
+        Inputs { header: "CF-Connecting-IP", ..inputs(headers, TrustMode::All) }
+    }
+    assert_eq!(get(&cf(&both), "X-Original-Forwarded-For"), ["203.0.113.9"]);
+    assert_eq!(get(&cf(&other), "X-Original-Forwarded-For"), [""; 0]);
+    let full = Inputs { forwarded_for: ForwardedFor::Append, ..cf(&both) };
+    assert_eq!(get(&full, "X-Forwarded-For"), ["198.51.100.7, 10.0.0.1"]);
+}
+
 #[test]
 fn a_long_list_loses_elements_at_its_left() {
     let long: Vec<_> = (0..200).map(|i| format!("10.1.1.{i}")).collect();
@@ -236,6 +251,7 @@ fn by_forwarded(headers: &Sent, trust: TrustMode, believed: u8, append: bool) ->
     Inputs {
         client: Client { words: Words::Forwarded { believed }, ..inputs.client },
         forwarded_for: ForwardedFor::from_append(append),
+        header: "Forwarded",
         ..inputs
     }
 }
@@ -266,7 +282,7 @@ fn what_forwarded_says_is_told_in_all_words() {
             X-Forwarded-Proto: https
             X-Forwarded-Scheme: https
             X-Scheme: https
-            X-Original-Forwarded-For: 198.51.100.7
+            X-Original-Forwarded-For: for=192.0.2.1;host=a;proto=http, for="203.0.113.9:1";host="shop.example:8443";proto=HTTPS, for=10.2.2.2;host=inner;proto=http
             X-Original-Forwarded-Host: evil.example
         "#]],
     );
@@ -293,7 +309,7 @@ fn without_trust_forwarded_is_replaced_by_our_own_word() {
             X-Forwarded-Proto: http
             X-Forwarded-Scheme: http
             X-Scheme: http
-            X-Original-Forwarded-For: 198.51.100.7
+            X-Original-Forwarded-For: for=192.0.2.1;host=a;proto=http, for="203.0.113.9:1";host="shop.example:8443";proto=HTTPS, for=10.2.2.2;host=inner;proto=http
             X-Original-Forwarded-Host: evil.example
         "#]],
     );

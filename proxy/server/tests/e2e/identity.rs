@@ -139,6 +139,7 @@ fn another_header_carries_the_addresses_where_the_configmap_names_it() {
     let request = seen(&weir, &origin, 90, fields);
     assert_eq!(request.header("X-Real-IP"), Some("198.51.100.1"));
     assert_eq!(request.header("X-Forwarded-Proto"), Some("http"), "the address alone is believed");
+    assert_eq!(request.header("X-Original-Forwarded-For"), Some("198.51.100.1"));
 }
 
 #[test]

@@ -146,7 +146,8 @@ pub static KEYS: &[Row<Settings>] = &[
         on_invalid: OnInvalid::TrustNobody,
         summary: "The header with the addresses.",
         details: "`Forwarded` is read by the grammar of RFC 7239, and with `use-forwarded-headers` its `host` and `proto` \
-                  stand for `X-Forwarded-Host`, `-Proto` and `-Port`, which are not read then. ingress-nginx cannot read it.",
+                  stand for `X-Forwarded-Host`, `-Proto` and `-Port`, which are not read then. ingress-nginx cannot read it. What \
+                  came in the header reaches the origin as `X-Original-Forwarded-For`.",
         good: "CF-Connecting-IP",
         bad: "CF Connecting IP",
         field: field!(HeaderName => trust.header),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{Balance, BodyLimit, BodyRate, Prefixes, read};
+use crate::policy::{Balance, BodyLimit, BodyRate, Prefixes, Via, read};
 use std::num::{NonZeroU32, NonZeroU64};
 
 fn read_data(profile: Profile, pairs: &[(&str, &str)]) -> (Settings, Vec<Finding>) {
@@ -52,6 +52,7 @@ fn every_key_reaches_its_setting() {
         ("use-forwarded-headers", "true"),
         ("retry-non-idempotent", "true"),
         ("load-balance", "least_in_flight"),
+        ("service-upstream", "true"),
         ("proxy-body-size", "8m"),
         ("whitelist-source-range", "10.0.0.0/8"),
         ("limit-rps", "7"),
@@ -68,7 +69,7 @@ fn every_key_reaches_its_setting() {
     assert!(settings.trust.believes("10.1.2.3".parse().unwrap()));
     assert!(!settings.trust.believes("192.0.2.1".parse().unwrap()));
     let defaults = &settings.defaults;
-    assert_eq!(defaults.origin.balance, Balance::LeastInFlight);
+    assert_eq!((defaults.origin.balance, defaults.origin.via), (Balance::LeastInFlight, Via::ClusterIp));
     assert!(defaults.origin.next.non_idempotent);
     assert_eq!(defaults.body.max, BodyLimit::Bytes(8 << 20));
     assert_eq!(defaults.access.allow, Some(vec!["10.0.0.0/8".parse().unwrap()]));

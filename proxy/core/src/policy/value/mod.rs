@@ -22,7 +22,7 @@ pub use number::{
     BodySize, BufferSize, Count, Flag, HeadSize, InFlight, MAX_BUFFER, MAX_LIMIT, MinRate, OptionalPrefix4,
     OptionalPrefix6, OptionalStatus, Prefix4, Prefix6, Seconds, SecondsOrNone, Status, Tries,
 };
-pub use origin::{LoadBalance, NextOn};
+pub use origin::{LoadBalance, NextOn, ServiceUpstream};
 pub use overrides::{MAX_OVERRIDES, Overrides};
 pub use tls::{
     AlpnList, BackendProtocol, Depth, Http2, MaxAge, MinVersion, OnOff, Page, PathStarts, RedirectStatus,

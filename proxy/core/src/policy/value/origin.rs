@@ -1,8 +1,8 @@
 //! How the origin is chosen and tried.
 
 use super::limit::join;
-use super::{Invalid, Kind, Note, shown};
-use crate::policy::{Balance, NextUpstream};
+use super::{Flag, Invalid, Kind, Note, shown};
+use crate::policy::{Balance, NextUpstream, Via};
 
 /// When another endpoint is tried. Tries and time are left as they are.
 pub struct NextOn;
@@ -90,6 +90,25 @@ impl Kind for LoadBalance {
             Balance::LeastInFlight => "least_in_flight",
         };
         Some(word.to_owned())
+    }
+}
+
+/// Whether the addresses of a Service stand for its pods.
+pub struct ServiceUpstream;
+
+impl Kind for ServiceUpstream {
+    type Value = Via;
+    const FORM: &'static str = Flag::FORM;
+
+    fn read(value: &mut Via, text: &str) -> Result<Note, Invalid> {
+        let mut on = false;
+        let note = Flag::read(&mut on, text)?;
+        *value = if on { Via::ClusterIp } else { Via::Endpoints };
+        Ok(note)
+    }
+
+    fn print(value: &Via) -> Option<String> {
+        Flag::print(&(*value == Via::ClusterIp))
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::manifests::objects;
+use weir_core::declaration::PortName;
 
 fn ingresses() -> Stream {
     Stream::All(Kind::Ingress)
@@ -159,4 +160,14 @@ fn versions_of_secrets_are_no_change_until_a_secret_that_was_read_is_gone() {
     assert_eq!(store.take_change(), Change::Everything);
     assert_eq!(hear(&mut store, &Stream::SecretVersions, [What::Began, What::Ended]), Change::Everything);
     assert_eq!((store.version(&name("a")), store.objects().len()), (None, 0));
+}
+
+#[test]
+fn endpoints_do_not_concern_backends_that_a_service_stands_for() {
+    let port = || PortName::Number(80);
+    let pods = BackendName::new("shop", "a", port());
+    let service = BackendName { via: Via::ClusterIp, ..pods.clone() };
+    let other = BackendName { via: Via::ClusterIp, ..BackendName::new("shop", "b", port()) };
+    let by_service = by_service([&pods, &service, &other].into_iter());
+    assert_eq!(by_service, BTreeMap::from([(name("a"), vec![pods])]));
 }

@@ -10,13 +10,12 @@ use endpoints::Slices;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::IngressBackend;
 use port::FoundBy;
-#[cfg(test)]
-pub(super) use port::text as port_text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use weir_core::Finding;
 use weir_core::declaration::{BackendName, BackendSpec, PortName};
 use weir_core::finding::{ObjectRef, Severity};
+use weir_core::policy::Via;
 
 /// Resolves backends, each once.
 pub(super) struct Backends<'a> {
@@ -39,6 +38,15 @@ pub(super) fn resolve(
     let mut backends = Backends::with(objects, options, Slices::of(objects, &services));
     names.iter().for_each(|name| drop(backends.resolve(name)));
     backends.resolved.into_iter().map(|(name, resolved)| (name, resolved.spec)).collect()
+}
+
+/// Whose reference to a backend it is.
+#[derive(Clone, Copy)]
+pub(super) struct Referrer<'a> {
+    /// The namespace, which is that of the Service too.
+    pub(super) namespace: &'a str,
+    /// What is to stand for the pods of Services.
+    pub(super) via: Via,
 }
 
 struct Resolved {
@@ -83,7 +91,7 @@ impl<'a> Backends<'a> {
     /// A name is given even to a Service that does not exist: its requests are answered 503, and stay with their rule.
     pub(super) fn refer(
         &mut self,
-        namespace: &str,
+        referrer: Referrer<'_>,
         backend: &IngressBackend,
         field: &str,
         findings: &mut Findings<'_>,
@@ -112,14 +120,21 @@ impl<'a> Backends<'a> {
                 };
                 findings.fail(field, &value, "invalid-port", message);
                 // No Service port has this name.
-                return Some(BackendName {
-                    namespace: namespace.to_owned(),
-                    service: service.name.clone(),
-                    port: PortName::Name(String::new()),
-                });
+                let nothing = PortName::Name(String::new());
+                return Some(BackendName::new(referrer.namespace, &service.name, nothing));
             }
         };
-        let name = BackendName { namespace: namespace.to_owned(), service: service.name.clone(), port };
+        let mut name = BackendName::new(referrer.namespace, &service.name, port);
+        if referrer.via == Via::ClusterIp {
+            match self.cluster_ip(&name) {
+                ClusterIp::Given => name.via = Via::ClusterIp,
+                ClusterIp::Missing => {
+                    let message = "the Service has no ClusterIP, which service-upstream asks for; its endpoints are used";
+                    findings.warn(format!("{field}.service.name"), &name.service, "no-cluster-ip", message);
+                }
+                ClusterIp::NotMeant => {}
+            }
+        }
         if let Some(problem) = self.resolve(&name) {
             let (part, value) = match (problem.part, &name.port) {
                 (Part::Service, _) => ("name", name.service.clone()),
@@ -153,8 +168,7 @@ impl<'a> Backends<'a> {
             findings.fail("spec.ports", "", "missing-port", message);
             return None;
         };
-        let backend =
-            BackendName { namespace: namespace.clone(), service: name.clone(), port: PortName::Number(port) };
+        let backend = BackendName::new(namespace, name, PortName::Number(port));
         if let Some(problem) = self.resolve(&backend) {
             findings.push("spec.ports[0]".to_owned(), "", problem.severity, problem.code, &problem.message);
         }
@@ -183,15 +197,30 @@ impl<'a> Backends<'a> {
 
     /// What `--backend` says of it. The flag and the Ingress may call the same port by name and by number.
     fn overridden(&mut self, name: &BackendName) -> Option<Resolved> {
+        let key = self.overriding(name)?;
+        let addresses = self.options.backends.get(&key)?.clone();
+        self.used_overrides.insert(key);
+        Some(Resolved { spec: BackendSpec::Addresses(addresses), problem: None })
+    }
+
+    fn overriding(&self, name: &BackendName) -> Option<BackendName> {
         let service = self.objects.services.get(&name.namespace, &name.service);
         let other = service.and_then(|service| port::other_name(service, &name.port));
         let other = other.map(|port| BackendName { port, ..name.clone() });
-        let (key, addresses) = [Some(name.clone()), other].into_iter().flatten().find_map(|name| {
-            let addresses = self.options.backends.get(&name)?.clone();
-            Some((name, addresses))
-        })?;
-        self.used_overrides.insert(key);
-        Some(Resolved { spec: BackendSpec::Addresses(addresses), problem: None })
+        let mut names = [Some(name.clone()), other].into_iter().flatten();
+        names.find(|name| self.options.backends.contains_key(name))
+    }
+
+    /// Whether a Service can stand for its pods.
+    fn cluster_ip(&self, name: &BackendName) -> ClusterIp {
+        match self.objects.services.get(&name.namespace, &name.service) {
+            // What the command line says wins, and there are no pods behind names.
+            _ if self.overriding(name).is_some() => ClusterIp::NotMeant,
+            None => ClusterIp::NotMeant,
+            Some(service) if service_type(service) == EXTERNAL_NAME => ClusterIp::NotMeant,
+            Some(service) if cluster_ips(service).next().is_some() => ClusterIp::Given,
+            Some(_) => ClusterIp::Missing,
+        }
     }
 
     fn look_up(&mut self, name: &BackendName) -> Resolved {
@@ -202,8 +231,8 @@ impl<'a> Backends<'a> {
                 code: "missing-service",
                 message: "there is no such Service in this namespace; requests get 503".to_owned(),
             }),
-            Some(service) if service_type(service) == "ExternalName" => external(service, &name.port),
-            Some(service) => self.endpoints(service, &name.port),
+            Some(service) if service_type(service) == EXTERNAL_NAME => external(service, &name.port),
+            Some(service) => self.pods(service, name),
         };
         match resolved {
             Ok(resolved) => resolved,
@@ -211,11 +240,17 @@ impl<'a> Backends<'a> {
         }
     }
 
-    fn endpoints(&mut self, service: &Service, port: &PortName) -> Result<Resolved, Problem> {
-        let found = port::find(service, port).ok_or_else(|| missing_port(service))?;
-        let (addresses, problem) = match self.slices.addresses(service, &found.wanted, &mut self.findings) {
-            Ok(addresses) => (addresses, None),
-            Err(problem) => (Vec::new(), Some(problem)),
+    fn pods(&mut self, service: &Service, name: &BackendName) -> Result<Resolved, Problem> {
+        let found = port::find(service, &name.port).ok_or_else(|| missing_port(service))?;
+        let (addresses, problem) = match name.via {
+            Via::ClusterIp => {
+                let port = found.number.ok_or_else(|| missing_port(service))?;
+                (cluster_ips(service).map(|ip| SocketAddr::new(ip, port)).collect(), None)
+            }
+            Via::Endpoints => match self.slices.addresses(service, &found.wanted, &mut self.findings) {
+                Ok(addresses) => (addresses, None),
+                Err(problem) => (Vec::new(), Some(problem)),
+            },
         };
         let problem = problem.or_else(|| match found.by {
             FoundBy::Port => None,
@@ -231,6 +266,24 @@ impl<'a> Backends<'a> {
         });
         Ok(Resolved { spec: BackendSpec::Addresses(addresses), problem })
     }
+}
+
+/// Whether a Service can stand for its pods.
+enum ClusterIp {
+    Given,
+    Missing,
+    /// It has no pods to stand for.
+    NotMeant,
+}
+
+/// The addresses of a Service itself, one for each IP family, the preferred one first.
+fn cluster_ips(service: &Service) -> impl Iterator<Item = IpAddr> {
+    let spec = service.spec.as_ref();
+    let all = spec.and_then(|spec| spec.cluster_ips.as_deref()).unwrap_or_default();
+    // Objects that are older than dual stack, or written by hand, have the one alone.
+    let one = spec.and_then(|spec| spec.cluster_ip.as_ref()).filter(|_| all.is_empty());
+    // `None`, as headless Services have it, is no address.
+    all.iter().chain(one).filter_map(|text| text.parse().ok())
 }
 
 /// `spec.externalName`: a DNS name, or an address, which needs no DNS.
@@ -276,3 +329,4 @@ fn is_label(label: &str) -> bool {
 }
 
 const MAX_NAME_BYTES: usize = 253;
+const EXTERNAL_NAME: &str = "ExternalName";

@@ -17,6 +17,8 @@ pub(super) enum Wanted<'a> {
 /// A port that was asked for.
 pub(super) struct Found<'a> {
     pub(super) wanted: Wanted<'a>,
+    /// Its number at the addresses of the Service itself.
+    pub(super) number: Option<u16>,
     pub(super) by: FoundBy,
 }
 
@@ -32,15 +34,15 @@ pub(super) enum FoundBy {
 /// Finds a port of a Service that has endpoints.
 pub(super) fn find<'a>(service: &'a Service, asked: &PortName) -> Option<Found<'a>> {
     if let Some(port) = by_port(service, asked) {
-        return Some(Found { wanted: wanted(port), by: FoundBy::Port });
+        return Some(Found { wanted: wanted(port), number: number(port), by: FoundBy::Port });
     }
     if let Some(port) = by_target_port(service, asked) {
-        return Some(Found { wanted: wanted(port), by: FoundBy::TargetPort });
+        return Some(Found { wanted: wanted(port), number: number(port), by: FoundBy::TargetPort });
     }
-    let headless = || service.spec.as_ref().is_some_and(|spec| spec.cluster_ip.as_deref() == Some("None"));
+    let headless = || service.spec.as_ref().is_some_and(|spec| spec.cluster_ip.as_deref() == Some(HEADLESS));
     match asked {
         PortName::Number(number) if ports(service).is_empty() && headless() => {
-            Some(Found { wanted: Wanted::Number(*number), by: FoundBy::Port })
+            Some(Found { wanted: Wanted::Number(*number), number: Some(*number), by: FoundBy::Port })
         }
         PortName::Number(_) | PortName::Name(_) => None,
     }
@@ -49,7 +51,7 @@ pub(super) fn find<'a>(service: &'a Service, asked: &PortName) -> Option<Found<'
 /// The port of an ExternalName: a number need not be listed in the Service; a name must be.
 pub(super) fn of_external(service: &Service, asked: &PortName) -> Option<u16> {
     match (by_port(service, asked), asked) {
-        (Some(port), _) => target(port).or_else(|| u16::try_from(port.port).ok()).filter(|port| *port != 0),
+        (Some(port), _) => target(port).or_else(|| number(port)),
         (None, PortName::Number(number)) => Some(*number),
         (None, PortName::Name(_)) => None,
     }
@@ -79,7 +81,7 @@ pub(super) fn describe(port: &ServicePort) -> String {
 }
 
 /// A port as an Ingress writes it.
-pub(in crate::translate) fn text(port: &PortName) -> String {
+pub(super) fn text(port: &PortName) -> String {
     match port {
         PortName::Number(number) => number.to_string(),
         PortName::Name(name) => name.clone(),
@@ -113,6 +115,10 @@ fn wanted(port: &ServicePort) -> Wanted<'_> {
     Wanted::Named { name: port.name.as_deref().unwrap_or_default(), target: target(port) }
 }
 
+fn number(port: &ServicePort) -> Option<u16> {
+    u16::try_from(port.port).ok().filter(|port| *port != 0)
+}
+
 /// `targetPort` as a number. A missing one is the port itself; a named one is known to the pods only.
 fn target(port: &ServicePort) -> Option<u16> {
     let number = match &port.target_port {
@@ -122,3 +128,6 @@ fn target(port: &ServicePort) -> Option<u16> {
     };
     u16::try_from(number).ok().filter(|port| *port != 0)
 }
+
+/// What `spec.clusterIP` says of a Service that has no address of its own.
+const HEADLESS: &str = "None";

@@ -374,3 +374,94 @@ spec: {}
     "#]],
     );
 }
+
+/// A Service with these addresses of its own, and one endpoint.
+fn with_cluster_ips(name: &str, ips: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n\
+         spec: {{{ips}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}\n\
+         ---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+         metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}\n\
+         addressType: IPv4\nports: [{{name: http, port: 8080}}]\nendpoints: [{{addresses: [10.0.0.1]}}]\n"
+    )
+}
+
+#[test]
+fn a_service_stands_for_its_pods_where_its_ingress_says_so() {
+    let yaml = with_cluster_ips("one", "clusterIP: 10.96.0.1")
+        + &with_cluster_ips("two", "clusterIP: 10.96.0.2, clusterIPs: [10.96.0.2, 'fd00::2']")
+        + &with_cluster_ips("headless", "clusterIP: None, clusterIPs: [None]")
+        + &with_cluster_ips("given", "clusterIP: 10.96.0.3")
+        + "---\napiVersion: v1\nkind: Service\nmetadata: {name: out}\n\
+           spec: {type: ExternalName, externalName: api.example.org}\n";
+    let rules = rule("a.example", "/one", "Prefix", "one", "{number: 80}")
+        + &rule("a.example", "/two", "Prefix", "two", "{name: http}")
+        + &rule("a.example", "/target", "Prefix", "one", "{number: 8080}")
+        + &rule("a.example", "/headless", "Prefix", "headless", "{number: 80}")
+        + &rule("a.example", "/given", "Prefix", "given", "{name: http}")
+        + &rule("a.example", "/out", "Prefix", "out", "{number: 443}")
+        + &rule("a.example", "/none", "Prefix", "none", "{number: 80}");
+    let pods = rule("b.example", "/one", "Prefix", "one", "{number: 80}");
+    let yaml = yaml
+        + &ingress("a", "annotations: {nginx.ingress.kubernetes.io/service-upstream: 'true'}", &rules)
+        + &ingress("b", "annotations: {weir.dev/service-upstream: 'false'}", &pods);
+    let mut options = Options::manifests();
+    options.add_backend("default/given:80=127.0.0.1:9000".parse().unwrap());
+    check_with(
+        &options,
+        &yaml,
+        &expect![[r#"
+        Ingress default/a
+          "a.example" Prefix "/one" -> default/one:80 (ClusterIP)
+          "a.example" Prefix "/two" -> default/two:http (ClusterIP)
+          "a.example" Prefix "/target" -> default/one:8080 (ClusterIP)
+          "a.example" Prefix "/headless" -> default/headless:80
+          "a.example" Prefix "/given" -> default/given:http
+          "a.example" Prefix "/out" -> default/out:443
+          "a.example" Prefix "/none" -> default/none:80
+        Ingress default/b
+          "b.example" Prefix "/one" -> default/one:80
+        default/given:http = [127.0.0.1:9000]
+        default/headless:80 = [10.0.0.1:8080]
+        default/none:80 = []
+        default/one:80 = [10.0.0.1:8080]
+        default/one:80 (ClusterIP) = [10.96.0.1:80]
+        default/one:8080 (ClusterIP) = [10.96.0.1:80]
+        default/out:443 = api.example.org:443
+        default/two:http (ClusterIP) = [10.96.0.2:80, [fd00::2]:80]
+        warning: Ingress default/a: spec.rules[2].http.paths[0].backend.service.port.number = "8080": No port of the Service, but the targetPort of one, which is used as in ingress-nginx; Kubernetes means the port of the Service here.
+        warning: Ingress default/a: spec.rules[3].http.paths[0].backend.service.name = "headless": The Service has no ClusterIP, which service-upstream asks for; its endpoints are used.
+        error: Ingress default/a: spec.rules[6].http.paths[0].backend.service.name = "none": There is no such Service in this namespace; requests get 503.
+    "#]],
+    );
+}
+
+#[test]
+fn a_service_stands_for_its_pods_where_the_configmap_says_so() {
+    let yaml = with_cluster_ips("web", "clusterIP: 10.96.0.1")
+        + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: ingress}\n\
+           data: {service-upstream: 'true'}\n"
+        + &ingress("a", "", &rule("a.example", "/", "Prefix", "web", "{number: 80}"))
+        + &ingress(
+            "b",
+            "annotations: {weir.dev/service-upstream: 'false'}",
+            &rule("b.example", "/", "Prefix", "web", "{number: 80}"),
+        );
+    let mut options = Options::manifests();
+    options.config_map = Some("ingress/settings".parse().unwrap());
+    // Where the proxy itself leads, endpoints are meant, as in ingress-nginx.
+    options.default_backend = Some("default/web".parse().unwrap());
+    check_with(
+        &options,
+        &yaml,
+        &expect![[r#"
+        Ingress default/a
+          "a.example" Prefix "/" -> default/web:80 (ClusterIP)
+        Ingress default/b
+          "b.example" Prefix "/" -> default/web:80
+        default/web:80 = [10.0.0.1:8080]
+        default/web:80 (ClusterIP) = [10.96.0.1:80]
+        without route -> default/web:80
+    "#]],
+    );
+}

@@ -57,7 +57,7 @@ fn render(declaration: &Declaration, findings: &[Finding]) -> String {
 }
 
 fn name(backend: &BackendName) -> String {
-    format!("{}/{}:{}", backend.namespace, backend.service, backend::port_text(&backend.port))
+    backend.to_string()
 }
 
 /// An Ingress with one rule, whose lines are `rules` under `spec.rules`.

@@ -158,6 +158,7 @@ fn rewrite(conn: &mut Conn, head: &RequestHead, exchange: &Exchange, shared: &Sh
             port: conn.info.local.port(),
             scheme: conn.info.scheme,
             forwarded_for: ForwardedFor::from_append(settings.trust.append),
+            header: &settings.trust.header,
             request_id: exchange.request_id(),
             certificate: exchange.route().and_then(|(_, policy)| {
                 Certificate::asked(conn.socket.client_tls().map(Arc::as_ref), &policy.tls.client)

@@ -48,7 +48,21 @@ use tokio::task::JoinSet;
 use weir_core::policy::HeadBounds;
 
 /// Serves a connection of HTTP/2, of which nothing was used yet, until it is over.
-pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
+pub async fn serve(conn: Conn, worker: Arc<Worker>) {
+    let shared = worker.shared.clone();
+    // Boxed apart from each other: an idle connection does not pay for its beginning.
+    let ended = match Box::pin(begin(conn, worker)).await {
+        Ok(mut session) => session.run().await,
+        Err(ended) => ended,
+    };
+    shared.counters.h2_ended(ended);
+    if let Some(timeout) = ended.timeout() {
+        shared.counters.client_abort(timeout);
+    }
+}
+
+/// The handshake, and what is needed for the time after it.
+async fn begin(mut conn: Conn, worker: Arc<Worker>) -> Result<Box<Session>, Ended> {
     let shared = worker.shared.clone();
     let ahead = conn.take_input();
     let Conn { socket, info, .. } = conn;
@@ -56,32 +70,23 @@ pub async fn serve(mut conn: Conn, worker: Arc<Worker>) {
     let _ = digest.peer_addr.set(Some(info.peer.into()));
     let tls = socket.client_tls().cloned();
     let gauge = Gauge::new(shared.clock);
-    let metered = Metered::new(socket, ahead, gauge.clone(), shared.clock, shared.timeouts().write);
     let timeouts = shared.timeouts();
+    let metered = Metered::new(socket, ahead, gauge.clone(), shared.clock, timeouts.write);
     let streams = shared.engine.current().settings.edge.h2_streams.get();
-    let ended = match handshake(metered, &options(timeouts.head_bounds, streams), timeouts.head).await {
-        Ok(connection) => {
-            let link = Arc::new(Link { info, tls, socket: Arc::new(digest), gauge: gauge.clone(), worker });
-            let mut session = Session {
-                connection,
-                gauge,
-                link,
-                streams: JoinSet::new(),
-                most: streams as usize,
-                accepted: 0,
-                malformed: 0,
-                stage: Stage::Open,
-                idle: Armed::new(),
-                head: Armed::new(),
-            };
-            session.run().await
-        }
-        Err(ended) => ended,
-    };
-    shared.counters.h2_ended(ended);
-    if let Some(timeout) = ended.timeout() {
-        shared.counters.client_abort(timeout);
-    }
+    let connection = handshake(metered, &options(timeouts.head_bounds, streams), timeouts.head).await?;
+    let link = Arc::new(Link { info, tls, socket: Arc::new(digest), gauge: gauge.clone(), worker });
+    Ok(Box::new(Session {
+        connection,
+        gauge,
+        link,
+        streams: JoinSet::new(),
+        most: streams as usize,
+        accepted: 0,
+        malformed: 0,
+        stage: Stage::Open,
+        idle: Armed::new(),
+        head: Armed::new(),
+    }))
 }
 
 /// Sends our settings and waits for the client's preface.
@@ -284,3 +289,19 @@ const RESETS_BEFORE_ACCEPT: usize = 50;
 const RESETS_OF_OURS: usize = 64;
 /// How long a connection stays for its goodbye to be read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, F: Future>(_: fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_does_not_pay_for_its_beginning() {
+        let sizes = (size(serve), size_of::<Session>(), size(begin));
+        println!("{sizes:?}");
+        assert!(sizes.0 + sizes.1 < 2560, "{sizes:?}");
+    }
+}

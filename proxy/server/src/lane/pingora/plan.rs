@@ -58,6 +58,7 @@ pub(crate) fn plan(
         port: info.local.port(),
         scheme: info.scheme,
         forwarded_for: ForwardedFor::from_append(settings.trust.append),
+        header: &settings.trust.header,
         request_id: exchange.request_id(),
         certificate: Certificate::asked(tls, &ticket.policy().tls.client),
         headers: asked.headers,

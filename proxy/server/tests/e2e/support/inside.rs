@@ -44,11 +44,7 @@ impl Hosts {
 
     /// One more host, with the certificate of a Secret and with a policy.
     pub fn host(mut self, host: &str, certificate: Option<&str>, change: impl FnOnce(&mut Policy)) -> Self {
-        let backend = BackendName {
-            namespace: "shop".to_owned(),
-            service: "web".to_owned(),
-            port: PortName::Number(80),
-        };
+        let backend = BackendName::new("shop", "web", PortName::Number(80));
         let mut policy = Policy::default();
         change(&mut policy);
         let name = format!("i{}", self.declaration.ingresses.len());

@@ -44,8 +44,7 @@ impl Front {
     async fn with(origins: &[SocketAddr], change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = Policy::default();
         change(&mut policy);
-        let name =
-            BackendName { namespace: "n".to_owned(), service: "s".to_owned(), port: PortName::Number(80) };
+        let name = BackendName::new("n", "s", PortName::Number(80));
         let path = PathRule { path: "/".to_owned(), kind: PathKind::Prefix, backend: Some(name.clone()) };
         let (phase, phases) = watch::channel(Phase::Run);
         let shared = Arc::new(shared(phases));

@@ -37,7 +37,7 @@ pub(super) struct Rig {
 
 /// A backend with these endpoints, which are taken in this order.
 pub(super) fn backend(list: impl IntoIterator<Item = SocketAddr>) -> Arc<Backend> {
-    let name = BackendName { namespace: "n".to_owned(), service: "s".to_owned(), port: PortName::Number(80) };
+    let name = BackendName::new("n", "s", PortName::Number(80));
     Backend::new(&name, Some(&BackendSpec::Addresses(list.into_iter().collect())), None)
 }
 
