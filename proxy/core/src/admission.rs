@@ -13,7 +13,7 @@ use crate::canonical;
 use crate::facts::Facts;
 use crate::identity::Client;
 use crate::policy::{BodyLimit, LimitHeaders, Mode, Profile};
-use crate::snapshot::{Location, Plan, Planned, Scope, Snapshot};
+use crate::snapshot::{Basis, Location, Plan, Planned, Scope, Snapshot};
 use crate::ticket::Ticket;
 use crate::verdict::{RateLimitFields, Reason, Refusal, RuleHit, Verdict, rule};
 use key::ClientKey;
@@ -33,7 +33,10 @@ pub(crate) fn admit(snapshot: &Snapshot, limiter: &Limiter, now: Instant, facts:
         return unrouted(Reason::BadRequest);
     };
     let Some(location) = snapshot.find(&host, &path) else {
-        return unrouted(Reason::NoRoute);
+        return unrouted(match snapshot.basis() {
+            Basis::Nothing => Reason::NoConfiguration,
+            Basis::Declaration => Reason::NoRoute,
+        });
     };
     let account = Account::open(now, client, Arc::clone(location));
     let plan = location.owner().plan();
@@ -317,7 +320,7 @@ fn status(reason: Reason) -> u16 {
     match reason {
         Reason::BadRequest => 400,
         Reason::NoRoute | Reason::NoBackend | Reason::Path => 404,
-        Reason::NoEndpoint | Reason::BrokenPolicy => 503,
+        Reason::NoConfiguration | Reason::NoEndpoint | Reason::BrokenPolicy => 503,
         Reason::Address => 403,
         Reason::Method => 405,
         Reason::Head => 431,

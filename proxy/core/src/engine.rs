@@ -41,7 +41,7 @@ pub struct Engine {
 impl Engine {
     /// An engine without routes.
     pub fn new(config: EngineConfig) -> Self {
-        let empty = Snapshot::build(Declaration::default(), None, &config.seed);
+        let empty = Snapshot::nothing(&config.seed);
         let limiter = Limiter::new(Config {
             capacity: config.clients,
             in_flight_capacity: config.in_flight,

@@ -42,6 +42,16 @@ pub struct Snapshot {
     /// What the Secrets hold, or held when they were last good.
     secrets: Secrets,
     hsts: Option<Arc<str>>,
+    basis: Basis,
+}
+
+/// What a snapshot was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// Nothing: no source has said anything yet, so what is not routed may be soon.
+    Nothing,
+    /// A declaration, which may be empty.
+    Declaration,
 }
 
 impl Snapshot {
@@ -49,6 +59,16 @@ impl Snapshot {
     /// identities under `seed`, which must be the limiter's.
     pub fn build(declaration: Declaration, previous: Option<&Self>, seed: &Seed) -> Self {
         build::build(declaration, previous, seed)
+    }
+
+    /// What there is before any declaration.
+    pub(crate) fn nothing(seed: &Seed) -> Self {
+        Self { basis: Basis::Nothing, ..Self::build(Declaration::default(), None, seed) }
+    }
+
+    /// What it was made of.
+    pub(crate) fn basis(&self) -> Basis {
+        self.basis
     }
 
     /// What takes a request for a canonical host and path.

@@ -50,6 +50,8 @@ pub struct RateLimitFields {
 pub enum Reason {
     /// Host or path cannot be brought into canonical form.
     BadRequest,
+    /// No configuration is in force yet.
+    NoConfiguration,
     /// No route and no default backend.
     NoRoute,
     /// The path's backend is something weir cannot serve.
@@ -84,8 +86,9 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
+        Self::NoConfiguration,
         Self::NoRoute,
         Self::NoBackend,
         Self::NoEndpoint,
@@ -107,6 +110,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
+            Self::NoConfiguration => "no-configuration",
             Self::NoRoute => "no-route",
             Self::NoBackend => "no-backend",
             Self::NoEndpoint => "no-endpoint",

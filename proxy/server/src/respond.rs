@@ -247,6 +247,7 @@ fn phrase(status: u16) -> &'static str {
 fn detail(reason: Reason) -> &'static str {
     match reason {
         Reason::BadRequest => "The host or the path of the request is not well-formed.",
+        Reason::NoConfiguration => "Nothing is served here yet: please try again.",
         Reason::NoRoute | Reason::Path => "Nothing is served at this host and path.",
         Reason::NoBackend | Reason::NoEndpoint => "The service behind this path is not available.",
         Reason::BrokenPolicy => "This path is closed until its configuration is mended.",

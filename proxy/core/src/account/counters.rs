@@ -263,7 +263,7 @@ const STATUSES: [(u16, &str); CLASS_PLACES + 6] = [
 const CLASS_PLACES: usize = 33;
 
 /// Every pair of reason and rule that a request can meet.
-const HITS: [(Reason, &str); 35] = [
+const HITS: [(Reason, &str); 36] = [
     (Reason::Rate, rule::RPS),
     (Reason::Rate, rule::RPM),
     (Reason::Rate, rule::RPH),
@@ -288,6 +288,7 @@ const HITS: [(Reason, &str); 35] = [
     (Reason::TableFull, rule::OVERRIDES),
     (Reason::TableFull, rule::CONNECTIONS),
     (Reason::BadRequest, ""),
+    (Reason::NoConfiguration, ""),
     (Reason::NoRoute, ""),
     (Reason::NoBackend, ""),
     (Reason::NoEndpoint, ""),

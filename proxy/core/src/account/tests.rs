@@ -36,8 +36,14 @@ fn every_pair_of_reason_and_rule_is_counted() {
     hits.extend(connections.map(|rule| (Reason::TableFull, rule)));
     hits.sort_unstable_by_key(|(reason, rule)| (*reason as usize, *rule));
     hits.dedup();
-    let plain =
-        [Reason::BadRequest, Reason::NoRoute, Reason::NoBackend, Reason::NoEndpoint, Reason::BrokenPolicy];
+    let plain = [
+        Reason::BadRequest,
+        Reason::NoConfiguration,
+        Reason::NoRoute,
+        Reason::NoBackend,
+        Reason::NoEndpoint,
+        Reason::BrokenPolicy,
+    ];
     hits.extend(plain.map(|reason| (reason, "")));
     for mode in [Mode::Enforce, Mode::Observe] {
         let counters = ObjectCounters::new();

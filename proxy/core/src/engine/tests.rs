@@ -51,9 +51,15 @@ fn facts(host: &'static str) -> Facts<'static> {
 }
 
 #[test]
-fn an_empty_engine_knows_no_route() {
-    let Verdict::Refuse(refusal) = engine().admit(Instant::START, &facts("shop.example")) else { panic!() };
-    assert_eq!((refusal.status, refusal.reason), (404, Reason::NoRoute));
+fn before_the_first_configuration_everything_is_503_and_after_an_empty_one_404() {
+    let engine = engine();
+    let refused = |engine: &Engine| match engine.admit(Instant::START, &facts("shop.example")) {
+        Verdict::Refuse(refusal) => (refusal.status, refusal.reason),
+        Verdict::Forward(_) => panic!("there is no route"),
+    };
+    assert_eq!(refused(&engine), (503, Reason::NoConfiguration));
+    engine.replace(Declaration::default());
+    assert_eq!(refused(&engine), (404, Reason::NoRoute));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::hosts::{self, Hosts};
 use super::origin_tls;
 use super::plan::{self, Identity, Plan};
-use super::{HostRules, Location, Owner, Snapshot, ToHttps};
+use super::{Basis, HostRules, Location, Owner, Snapshot, ToHttps};
 use crate::account::ObjectCounters;
 use crate::backend::Backend;
 use crate::canonical;
@@ -56,6 +56,7 @@ pub(super) fn build(declaration: Declaration, previous: Option<&Snapshot>, seed:
         owners,
         backends,
         default,
+        basis: Basis::Declaration,
     }
 }
 
