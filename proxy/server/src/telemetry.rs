@@ -48,10 +48,17 @@ where
 }
 
 /// The filter for `level`. Pingora writes a line for each broken head and connection, which would let a client fill
-/// the disk: it is silent unless it is named. What it would say is counted and in the access log.
+/// the disk: it is silent unless it is named. What it would say is counted and in the access log. So does the client of
+/// the API server for each request that fails, of which there are several a second while the server is away; that is told
+/// once, by whoever asked.
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    let silent = if level.contains("pingora") { "" } else { ",pingora=off" };
-    Ok(EnvFilter::builder().parse(format!("{level}{silent}"))?)
+    let mut filter = level.to_owned();
+    for noisy in ["pingora", "kube_client"] {
+        if !level.contains(noisy) {
+            filter.push_str(&format!(",{noisy}=off"));
+        }
+    }
+    Ok(EnvFilter::builder().parse(filter)?)
 }
 
 #[cfg(test)]
