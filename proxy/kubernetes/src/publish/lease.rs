@@ -43,6 +43,12 @@ impl Election {
         self.ttl / 4
     }
 
+    /// How long to wait for the next look: who does not lead looks more often, so that a lease that was given up is taken
+    /// at once.
+    pub(super) fn pause(&self, now: Instant) -> Duration {
+        if self.is_leader(now) { self.period() } else { self.period().min(CANDIDATE) }
+    }
+
     /// Whether we may write.
     pub(super) fn is_leader(&self, now: Instant) -> bool {
         // Less than a lease, for others begin after a whole one.
@@ -117,6 +123,9 @@ impl Election {
         }
     }
 }
+
+/// As client-go has it.
+const CANDIDATE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

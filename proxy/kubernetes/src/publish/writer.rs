@@ -120,7 +120,7 @@ impl Writer {
     fn period(&self) -> Duration {
         match self.settings.election {
             Election::Alone => IDLE,
-            Election::Lease { .. } => self.election.period(),
+            Election::Lease { .. } => self.election.pause(Instant::now()),
         }
     }
 
