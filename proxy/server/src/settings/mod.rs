@@ -238,6 +238,10 @@ impl Settings {
         if let Some(class) = &objects.ingress_class {
             options.class_names = vec![class.clone()];
         }
+        // Who may see one namespace only may not see classes: where none is seen, our names are enough.
+        if self.source == Some(Source::Kubernetes) && objects.watch_namespace.is_some() {
+            options.class_by_name = ClassByName::WithoutClassObjects;
+        }
         if objects.ingress_class_by_name {
             options.class_by_name = ClassByName::Always;
         }

@@ -174,6 +174,15 @@ fn arguments_of_ingress_nginx_start_weir() {
 }
 
 #[test]
+fn who_watches_one_namespace_needs_no_ingress_class() {
+    let by_name = |arguments| settings(arguments).options().class_by_name;
+    assert_eq!(by_name("--source kubernetes"), ClassByName::Never);
+    assert_eq!(by_name("--source kubernetes --watch-namespace a"), ClassByName::WithoutClassObjects);
+    let always = "--source kubernetes --watch-namespace a --ingress-class-by-name";
+    assert_eq!(by_name(always), ClassByName::Always);
+}
+
+#[test]
 fn one_namespace_and_a_selection_of_them_exclude_each_other() {
     let mistakes =
         read("--source kubernetes --watch-namespace a --watch-namespace-selector b=c").unwrap_err();
