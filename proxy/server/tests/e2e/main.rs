@@ -11,6 +11,7 @@
 mod aborts;
 mod balancer;
 mod client_certificates;
+mod cluster;
 mod commands;
 mod draining;
 mod early_refusals;

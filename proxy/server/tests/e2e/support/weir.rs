@@ -1,4 +1,4 @@
-//! The real binary with a folder of manifests.
+//! The real binary, with a folder of manifests or whatever else a test gives it.
 
 use super::{PATIENCE, get, until};
 use std::io::{BufRead, BufReader, Read};
@@ -56,11 +56,14 @@ impl Weir {
 
     /// With this folder, by a command made of the usual one.
     pub fn spawn(folder: tempfile::TempDir, command: impl FnOnce(&Command) -> Command) -> Self {
-        let mut child = command(&Self::command(folder.path()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let command = command(&Self::command(folder.path()));
+        Self::run(folder, command)
+    }
+
+    /// By a command that ends with the process being weir. The folder is kept for as long as that.
+    pub fn run(folder: tempfile::TempDir, mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stderr = collect(child.stderr.take().unwrap(), |_| {});
         let (tx, addresses) = mpsc::channel();
         let stdout = collect(child.stdout.take().unwrap(), move |line| {
