@@ -1,7 +1,7 @@
 //! Flags, environment and file laid over each other.
 
 use super::foreign::{self, Effect};
-use super::table::{Arity, ROWS, Row};
+use super::table::{Arity, Row, rows};
 use super::{Mistake, Read, Settings, Source};
 use std::collections::BTreeMap;
 use std::io;
@@ -45,7 +45,7 @@ pub fn read(
     let file = file(&flags, environment, open, &mut mistakes);
     let mut settings = Settings::default();
     let mut given = Vec::new();
-    for row in ROWS {
+    for row in rows() {
         let values = of_flags(row, &flags).or_else(|| of_environment(row, environment));
         let Some(values) = values.or_else(|| file.get(row.name).cloned()) else { continue };
         given.push(row.name);
@@ -148,7 +148,7 @@ fn known(name: &str) -> Result<(&'static str, Form), String> {
     if name == CONFIG {
         return Ok((CONFIG, Form::Value));
     }
-    if let Some(row) = ROWS.iter().find(|row| row.name == name) {
+    if let Some(row) = rows().find(|row| row.name == name) {
         let form = if matches!(row.arity, Arity::Switch) { Form::Switch } else { Form::Value };
         return Ok((row.name, form));
     }
@@ -163,7 +163,7 @@ fn known(name: &str) -> Result<(&'static str, Form), String> {
 }
 
 fn unknown(what: &str, mark: &str, name: &str) -> String {
-    match nearest(name, ROWS.iter().map(|row| row.name).chain([CONFIG])) {
+    match nearest(name, rows().map(|row| row.name).chain([CONFIG])) {
         Some(near) => format!("unknown {what}; did you mean {mark}{near}?"),
         None => format!("unknown {what}"),
     }
@@ -232,7 +232,7 @@ fn of_keys(
     for (key, value) in keys {
         let place = format!("{path}: {key}");
         let mut mistake = |expected| mistakes.push(Mistake { place: place.clone(), value: None, expected });
-        let Some(row) = ROWS.iter().find(|row| row.name == key) else {
+        let Some(row) = rows().find(|row| row.name == key) else {
             mistake(unknown("setting", "", &key));
             continue;
         };

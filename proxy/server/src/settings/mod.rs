@@ -12,7 +12,7 @@ mod value;
 
 pub use layers::{Environment, read};
 pub use page::{help, page};
-pub use table::{ROWS, Row};
+pub use table::{Row, rows};
 
 use crate::access_log;
 use crate::shared::Lanes;

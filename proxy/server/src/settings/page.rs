@@ -3,14 +3,14 @@
 use super::Settings;
 use super::foreign::{Effect, FLAGS};
 use super::layers::{CONFIG, CONFIG_VARIABLE};
-use super::table::{Arity, ROWS};
+use super::table::{Arity, rows};
 use std::fmt::Write;
 
 /// The text of `docs/settings.md`.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     let defaults = Settings::default();
-    for row in ROWS {
+    for row in rows() {
         let value = if row.placeholder.is_empty() { String::new() } else { format!(" {}", row.placeholder) };
         let default = match (row.print)(&defaults) {
             text if text.is_empty() => "none".to_owned(),
@@ -57,7 +57,7 @@ pub fn help() -> String {
     let defaults = Settings::default();
     let mut help =
         "Serve the objects of a source.\n\nUsage: weir serve --source SOURCE [FLAGS]\n\n".to_owned();
-    for row in ROWS {
+    for row in rows() {
         let value = if row.placeholder.is_empty() { String::new() } else { format!(" {}", row.placeholder) };
         let _ = write!(help, "  --{}{value}\n      {}", row.name, row.summary.replace('`', ""));
         match (row.print)(&defaults) {

@@ -72,7 +72,7 @@ fn the_table_of_annotations_is_printed() {
 fn help_lists_every_setting() {
     let (code, out, _) = run(&["serve", "--help"]);
     assert_eq!(code, 0);
-    assert!(weir::settings::ROWS.iter().all(|row| out.contains(&format!("--{}", row.name))), "{out}");
+    assert!(weir::settings::rows().all(|row| out.contains(&format!("--{}", row.name))), "{out}");
 }
 
 #[test]

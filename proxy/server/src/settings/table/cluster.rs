@@ -1,0 +1,284 @@
+//! Rows about objects and the cluster that they come from.
+
+use super::{Arity, Row};
+use crate::settings::value::{self, Expected};
+use std::time::Duration;
+use weir_kubernetes::publish::{AtTheEnd, Events, NodeAddress};
+
+/// How the API server is reached, what is taken from it, and what is written back.
+pub(super) static ROWS: &[Row] = &[
+    Row {
+        name: "kubeconfig",
+        placeholder: "FILE",
+        summary: "Where the API server is, and who we are to it. Without it a pod's service account is used, or else \
+                  `KUBECONFIG` or `~/.kube/config`.",
+        good: "/etc/weir/kubeconfig",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::file(text).map(|file| settings.objects.kubeconfig = Some(file)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "backend",
+        placeholder: "NAMESPACE/SERVICE:PORT=ADDR",
+        summary: "An address of a backend, in place of what the objects say. Several for one backend are shared out.",
+        good: "shop/cart:80=127.0.0.1:9000",
+        bad: "cart=127.0.0.1:9000",
+        arity: Arity::Many(|settings| settings.objects.backends.clear()),
+        set: |settings, text| {
+            let backend = text.parse().map_err(|_| {
+                "expected NAMESPACE/SERVICE:PORT=ADDR with an address such as 127.0.0.1:9000".to_owned()
+            });
+            backend.map(|backend| settings.objects.backends.push(backend))
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "configmap",
+        placeholder: "NAMESPACE/NAME",
+        summary: "ConfigMap with settings for all objects (`docs/configmap.md`).",
+        good: "weir/settings",
+        bad: "settings",
+        arity: Arity::One,
+        set: |settings, text| object(text).map(|name| settings.objects.configmap = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "default-backend-service",
+        placeholder: "NAMESPACE/NAME",
+        summary: "Service for requests that no route takes; without one they get 404.",
+        good: "weir/fallback",
+        bad: "fallback",
+        arity: Arity::One,
+        set: |settings, text| object(text).map(|name| settings.objects.default_backend_service = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "default-ssl-certificate",
+        placeholder: "NAMESPACE/NAME",
+        summary: "Secret with the certificate for hosts without their own. Without one a self-signed certificate is made \
+                  at start.",
+        good: "weir/certificate",
+        bad: "certificate",
+        arity: Arity::One,
+        set: |settings, text| object(text).map(|name| settings.objects.default_certificate = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "controller-class",
+        placeholder: "NAME",
+        summary: "`spec.controller` of IngressClasses that are ours; several may be given. By default \
+                  `weir.dev/ingress-controller` and, with manifests, `k8s.io/ingress-nginx`. In a cluster, give the latter \
+                  to take over from ingress-nginx.",
+        good: "k8s.io/ingress-nginx",
+        bad: "",
+        arity: Arity::Many(|settings| settings.objects.controller_class.clear()),
+        set: |settings, text| value::name(text).map(|name| settings.objects.controller_class.push(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "ingress-class",
+        placeholder: "NAME",
+        summary: "Class name that is ours in the annotation `kubernetes.io/ingress.class`. By default `weir` and, with \
+                  manifests, `nginx`.",
+        good: "nginx",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.objects.ingress_class = Some(name)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "ingress-class-by-name",
+        placeholder: "",
+        summary: "Take an IngressClass with our name whatever its controller says.",
+        good: "true",
+        bad: "yes",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.objects.ingress_class_by_name = on),
+        print: |settings| settings.objects.ingress_class_by_name.to_string(),
+    },
+    Row {
+        name: "watch-ingress-without-class",
+        placeholder: "",
+        summary: "Take Ingresses without a class. With manifests they are taken anyway where the folder has no \
+                  IngressClass.",
+        good: "true",
+        bad: "1",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.objects.watch_ingress_without_class = on),
+        print: |settings| settings.objects.watch_ingress_without_class.to_string(),
+    },
+    Row {
+        name: "watch-namespace",
+        placeholder: "NAMESPACE",
+        summary: "Take only Ingresses of this namespace.",
+        good: "shop",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| {
+            // ingress-nginx's default is the empty string, and Helm values pass it on.
+            settings.objects.watch_namespace = (!text.is_empty()).then(|| text.to_owned());
+            Ok(())
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "watch-namespace-selector",
+        placeholder: "SELECTOR",
+        summary: "Take only Ingresses of namespaces whose labels this selects, such as `team=shop,stage!=test`. With \
+                  `source` kubernetes, and not together with `watch-namespace`.",
+        good: "team=shop",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| {
+            value::name(text).map(|name| settings.objects.watch_namespace_selector = Some(name))
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "update-status",
+        placeholder: "",
+        summary: "Write to `.status.loadBalancer` of Ingresses under which addresses clients reach them. Of several \
+                  replicas the leader does it.",
+        good: "false",
+        bad: "no",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.publish.status = on),
+        print: |settings| settings.publish.status.to_string(),
+    },
+    Row {
+        name: "publish-service",
+        placeholder: "NAMESPACE/NAME",
+        summary: "Service whose addresses Ingresses get in their status.",
+        good: "weir/weir",
+        bad: "weir",
+        arity: Arity::One,
+        set: |settings, text| {
+            // ingress-nginx's default is the empty string.
+            match text {
+                "" => settings.publish.service = None,
+                text => settings.publish.service = Some(object(text)?),
+            }
+            Ok(())
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "publish-status-address",
+        placeholder: "ADDRESS",
+        summary: "Address or name that Ingresses get in their status, in place of a Service's; several are separated by \
+                  commas. Without either they get the addresses of the nodes that weir's pods run on.",
+        good: "192.0.2.1,lb.example.com",
+        bad: "",
+        arity: Arity::Many(|settings| settings.publish.addresses.clear()),
+        set: |settings, text| {
+            let parts = text.split(',').map(|part| value::name(part.trim()));
+            settings.publish.addresses.extend(parts.collect::<Result<Vec<_>, _>>()?);
+            Ok(())
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "report-node-internal-ip-address",
+        placeholder: "",
+        summary: "Of a node, tell the internal address even if it has an external one.",
+        good: "true",
+        bad: "internal",
+        arity: Arity::Switch,
+        set: |settings, text| {
+            value::switch(text).map(|on| {
+                settings.publish.nodes = if on { NodeAddress::Internal } else { NodeAddress::External };
+            })
+        },
+        print: |settings| (settings.publish.nodes == NodeAddress::Internal).to_string(),
+    },
+    Row {
+        name: "status-update-interval",
+        placeholder: "DURATION",
+        summary: "How often the addresses are read again.",
+        good: "60s",
+        bad: "often",
+        arity: Arity::One,
+        set: |settings, text| value::duration(text).map(|time| settings.publish.interval = time),
+        print: |settings| value::print_duration(settings.publish.interval),
+    },
+    Row {
+        name: "update-status-on-shutdown",
+        placeholder: "",
+        summary: "Empty the status of Ingresses when the last replica ends.",
+        good: "false",
+        bad: "maybe",
+        arity: Arity::Switch,
+        set: |settings, text| {
+            value::switch(text).map(|on| {
+                settings.publish.at_the_end = if on { AtTheEnd::Clear } else { AtTheEnd::Keep };
+            })
+        },
+        print: |settings| (settings.publish.at_the_end == AtTheEnd::Clear).to_string(),
+    },
+    Row {
+        name: "disable-sync-events",
+        placeholder: "",
+        summary: "Write no Events about what is wrong with objects. The log and `/api/findings` have it all the same.",
+        good: "true",
+        bad: "none",
+        arity: Arity::Switch,
+        set: |settings, text| {
+            value::switch(text)
+                .map(|off| settings.publish.events = if off { Events::Never } else { Events::Write })
+        },
+        print: |settings| (settings.publish.events == Events::Never).to_string(),
+    },
+    Row {
+        name: "election-id",
+        placeholder: "NAME",
+        summary: "Name of the Lease by which replicas agree on who writes back. Another than ingress-nginx's, so that both \
+                  can run side by side.",
+        good: "weir-leader",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.publish.election_id = name),
+        print: |settings| settings.publish.election_id.clone(),
+    },
+    Row {
+        name: "election-ttl",
+        placeholder: "DURATION",
+        summary: "How long that Lease holds, from 4s on.",
+        good: "30s",
+        bad: "1s",
+        arity: Arity::One,
+        set: |settings, text| {
+            let time = value::duration(text)?;
+            if time < Duration::from_secs(4) {
+                return Err("expected a duration such as 30s, at least 4s".to_owned());
+            }
+            settings.publish.election_ttl = time;
+            Ok(())
+        },
+        print: |settings| value::print_duration(settings.publish.election_ttl),
+    },
+    Row {
+        name: "disable-leader-election",
+        placeholder: "",
+        summary: "Write back without an election: right for one replica only.",
+        good: "true",
+        bad: "off",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|off| settings.publish.election = !off),
+        print: |settings| (!settings.publish.election).to_string(),
+    },
+    Row {
+        name: "annotations-prefix",
+        placeholder: "PREFIX",
+        summary: "Prefix under which annotations are read beside `weir.dev`.",
+        good: "nginx.ingress.kubernetes.io",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.objects.annotations_prefix = Some(name)),
+        print: |_| weir_kubernetes::Options::manifests().annotation_prefix,
+    },
+];
+
+fn object(text: &str) -> Result<weir_kubernetes::translate::ObjectName, Expected> {
+    text.parse().map_err(|_| "expected NAMESPACE/NAME".to_owned())
+}
