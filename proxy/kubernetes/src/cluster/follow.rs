@@ -3,18 +3,20 @@
 use super::client::{self, ClientError};
 use super::debounce::Debounce;
 use super::health::Health;
+use super::in_force::{Findings, InForce, Reaction};
 use super::prune::Watched;
 use super::reflector::{Denied, Reflector};
 use super::resource::{Objects, Versions};
 use super::secrets::Reads;
-use super::store::{Change, Statuses, Store, by_service};
+use super::store::{Change, Statuses, Store};
 use super::stream::{Heard, Stream};
+use super::zone::Zone;
 use super::{Settings, Timing, Update};
 use crate::objects::{Kind, Object};
 use crate::publish::{self, Subject, Writer};
 use crate::translate::{self, ObjectName};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::{Api, Client, Config};
@@ -27,7 +29,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use weir_core::Finding;
-use weir_core::declaration::{BackendName, BackendSpec, Declaration};
+use weir_core::declaration::Declaration;
 
 /// Follows a cluster.
 pub(super) struct Follower<F> {
@@ -41,10 +43,8 @@ pub(super) struct Follower<F> {
     heard: mpsc::Receiver<Heard>,
     watches: BTreeMap<Stream, Task>,
     secrets: Secrets,
-    /// Backends of the configuration in force, by their Service.
-    backends: BTreeMap<ObjectName, Vec<BackendName>>,
-    /// Those of them without an address.
-    empty: BTreeSet<BackendName>,
+    zone: Zone,
+    in_force: InForce,
     /// Until when a configuration waits for Secrets that are being read.
     hold: Option<Instant>,
     progress: Progress,
@@ -101,7 +101,7 @@ impl Drop for Task {
 impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
     pub(super) async fn new(settings: Settings, shared: Shared, on_update: F) -> Result<Self, ClientError> {
         let Shared { health, leads, leave } = shared;
-        let config = client::config(settings.kubeconfig.as_deref()).await?;
+        let config = client::config(&settings).await?;
         let (subject, subjects) = watch::channel(None);
         let watched = settings.options.watch_namespace.clone();
         let writer =
@@ -132,8 +132,8 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
             heard,
             watches: BTreeMap::new(),
             secrets,
-            backends: BTreeMap::new(),
-            empty: BTreeSet::new(),
+            zone: Zone::Settled,
+            in_force: InForce::default(),
             hold: None,
             progress: Progress::New,
             ours: Vec::new(),
@@ -142,6 +142,7 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
             writer: None,
         };
         follower.begin()?;
+        follower.ask_for_zone()?;
         follower.writer = Some(tokio::spawn(writer.run(leave)));
         Ok(follower)
     }
@@ -164,6 +165,14 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
         if let Some(name) = self.settings.options.config_map.clone() {
             let api = Api::<ConfigMap>::namespaced(client::client(&self.config)?, &name.namespace);
             self.watch(Stream::Named(Kind::ConfigMap, name), Objects(api), None);
+        }
+        Ok(())
+    }
+
+    fn ask_for_zone(&mut self) -> Result<(), ClientError> {
+        if let (Some(node), None) = (&self.settings.node, &self.settings.options.zone) {
+            let api = Api::<Node>::all(client::client(&self.config)?);
+            self.zone = Zone::ask(api, node.clone(), self.settings.timing);
         }
         Ok(())
     }
@@ -218,7 +227,7 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let due = self.due().map(tokio::time::Instant::from_std);
-            let secrets = &mut self.secrets;
+            let (secrets, zone) = (&mut self.secrets, &mut self.zone);
             tokio::select! {
                 // What was told comes first: more of it may be on the way, and the debounce has a longest time.
                 biased;
@@ -229,6 +238,13 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
                     self.note();
                 }
                 Some((name, secret)) = secrets.read() => self.secret_read(&name, secret),
+                answer = zone.told() => {
+                    if let Some(zone) = self.zone.hear(answer) {
+                        self.settings.options.zone = Some(zone);
+                        self.store.touch();
+                        self.note();
+                    }
+                }
                 () = wait(due), if due.is_some() => self.act(Instant::now()),
             }
         }
@@ -243,13 +259,18 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
         if !self.store.is_complete() {
             return None;
         }
-        match self.hold {
-            Some(hold) if self.is_waiting() => Some(hold),
+        match (self.hold, self.zone.holds_until()) {
+            (Some(hold), _) if self.is_waiting() => Some(hold),
+            (_, Some(hold)) if self.progress == Progress::New => self.debounce.due().map(|due| due.max(hold)),
             _ => self.debounce.due(),
         }
     }
 
     fn note(&mut self) {
+        if self.progress == Progress::New && self.store.is_complete() {
+            // Nothing at all is a configuration too: whoever waits for one is not to wait for the first object.
+            self.store.touch();
+        }
         if *self.store.change() != Change::Nothing || self.store.statuses() == Statuses::Changed {
             self.debounce.change(Instant::now());
         }
@@ -272,12 +293,12 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
     /// Hands on the addresses of these Services. Whether a Service has any is also a finding, which comes with the next
     /// configuration.
     fn endpoints(&mut self, services: &BTreeSet<ObjectName>) {
-        let names = services.iter().filter_map(|service| self.backends.get(service)).flatten();
-        let specs = translate::endpoints(self.store.objects(), &self.settings.options, names);
+        let Reaction { specs, findings } =
+            self.in_force.endpoints(self.store.objects(), &self.settings.options, services);
         if specs.is_empty() {
             return;
         }
-        if specs.iter().any(|(name, spec)| is_empty(spec) != self.empty.contains(name)) {
+        if findings == Findings::AreStale {
             self.store.touch();
         }
         let _ = (self.on_update)(Update::Endpoints(specs));
@@ -296,9 +317,7 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
         }
         self.hold = None;
         self.progress = Progress::Started;
-        self.backends = by_service(declaration.backends.keys());
-        let empty = declaration.backends.iter().filter(|(_, spec)| is_empty(spec));
-        self.empty = empty.map(|(name, _)| name.clone()).collect();
+        self.in_force.replace(&declaration);
         self.ours = ours(&declaration);
         tracing::debug!(objects = self.store.objects().len(), "objects translated");
         let findings = (self.on_update)(Update::Configuration(Box::new(declaration), findings));
@@ -452,10 +471,6 @@ fn ours(declaration: &Declaration) -> Vec<ObjectName> {
         name: ingress.object.name.clone(),
     };
     declaration.ingresses.iter().map(name).collect()
-}
-
-fn is_empty(spec: &BackendSpec) -> bool {
-    matches!(spec, BackendSpec::Addresses(addresses) if addresses.is_empty())
 }
 
 /// Events on their way from watches.

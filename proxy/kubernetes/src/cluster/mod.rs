@@ -10,12 +10,14 @@ mod client;
 mod debounce;
 mod follow;
 mod health;
+mod in_force;
 mod prune;
 mod reflector;
 mod resource;
 mod secrets;
 mod store;
 mod stream;
+mod zone;
 
 pub use client::ClientError;
 pub use health::Health;
@@ -41,6 +43,13 @@ pub struct Settings {
     pub namespace_selector: Option<String>,
     /// The file that says where the API server is; without one the environment does.
     pub kubeconfig: Option<PathBuf>,
+    /// The URL of the API server, in place of what the kubeconfig or the pod says (`--apiserver-host`).
+    pub apiserver_host: Option<String>,
+    /// The file with the authorities that it is verified by (`--certificate-authority`); counts only with
+    /// [`Self::apiserver_host`].
+    pub certificate_authority: Option<PathBuf>,
+    /// The node that we run on, whose zone becomes [`Options::zone`] where that is not given.
+    pub node: Option<String>,
     /// How long things may take.
     pub timing: Timing,
     /// What is written back.

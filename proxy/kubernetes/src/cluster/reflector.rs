@@ -28,6 +28,8 @@ pub struct Timing {
     pub secrets: Duration,
     /// The same for the first configuration, before which nobody is served.
     pub first_secrets: Duration,
+    /// How long the first configuration waits for the zone of our node.
+    pub zone: Duration,
 }
 
 impl Default for Timing {
@@ -39,6 +41,7 @@ impl Default for Timing {
             pause_max: Duration::from_secs(10),
             secrets: Duration::from_millis(500),
             first_secrets: Duration::from_secs(10),
+            zone: Duration::from_secs(2),
         }
     }
 }

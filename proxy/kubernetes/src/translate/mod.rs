@@ -16,7 +16,9 @@ mod secrets;
 mod tests;
 
 pub use class::{ClassByName, WithoutClass};
-pub use options::{BackendOverride, Namespaces, ObjectName, Options, ParseOptionError};
+pub use options::{
+    BackendOverride, CatchAll, ExternalNames, Namespaces, ObjectName, Options, ParseOptionError,
+};
 
 use crate::objects::{HasMeta, Kind, Objects};
 use findings::Findings;
@@ -40,7 +42,7 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
     let ours: Vec<_> = ours.collect();
     let ingresses: Vec<_> = ours
         .into_iter()
-        .filter_map(|object| ingress(object, &policies, &mut backends, &mut findings))
+        .filter_map(|object| ingress(object, options, &policies, &mut backends, &mut findings))
         .collect();
     let default_backend = backends.default_backend(&mut findings);
 
@@ -79,6 +81,7 @@ pub(crate) fn service_of(slice: &EndpointSlice) -> Option<(&str, &str)> {
 
 fn ingress(
     object: &networking::Ingress,
+    options: &Options,
     policies: &policy::Reader,
     backends: &mut backend::Backends<'_>,
     all: &mut Vec<Finding>,
@@ -91,6 +94,12 @@ fn ingress(
         return None;
     }
     let mut findings = Findings::new(&object_ref, all);
+    if options.catch_all == CatchAll::Ignore && rules::is_catch_all(object) {
+        let message = "a default backend without rules takes every host, which --disable-catch-all forbids; this Ingress \
+                       is not served";
+        findings.fail("spec.defaultBackend", "", "catch-all", message);
+        return None;
+    }
     let rules = rules::read(object, policy.origin.via, backends, &mut findings);
     let default_backend = rules::default_backend(object, policy.origin.via, backends, &mut findings);
     Some(Ingress {

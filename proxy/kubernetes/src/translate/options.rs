@@ -40,6 +40,13 @@ pub struct Options {
     pub backends: BTreeMap<BackendName, Vec<SocketAddr>>,
     /// Which set of defaults.
     pub profile: Profile,
+    /// The zone whose endpoints are preferred, where Kubernetes has hinted at zones (`--enable-topology-aware-routing`);
+    /// `None` is all endpoints.
+    pub zone: Option<String>,
+    /// Whether Services may be DNS names (`--disable-svc-external-name`).
+    pub external_names: ExternalNames,
+    /// Whether an Ingress may take every host with its default backend (`--disable-catch-all`).
+    pub catch_all: CatchAll,
 }
 
 impl Options {
@@ -59,6 +66,9 @@ impl Options {
             default_certificate: None,
             backends: BTreeMap::new(),
             profile: Profile::default(),
+            zone: None,
+            external_names: ExternalNames::Serve,
+            catch_all: CatchAll::Serve,
         }
     }
 
@@ -91,6 +101,27 @@ pub enum Namespaces {
     Every,
     /// Those that there are objects of: the source gets only those that were selected (`--watch-namespace-selector`).
     Selected,
+}
+
+/// What becomes of Services that are DNS names (`type: ExternalName`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExternalNames {
+    /// Requests go to what the name resolves to.
+    #[default]
+    Serve,
+    /// Requests get 503: whoever writes a Service chooses no host that weir can reach and they cannot.
+    Refuse,
+}
+
+/// What becomes of Ingresses with a default backend and no rules, which take the requests for every host that no other
+/// takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CatchAll {
+    /// They are served.
+    #[default]
+    Serve,
+    /// They are left out.
+    Ignore,
 }
 
 /// `NAMESPACE/NAME`: a namespaced object named by a flag.

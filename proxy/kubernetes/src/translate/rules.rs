@@ -30,6 +30,12 @@ pub(super) fn read(
         .collect()
 }
 
+/// Whether it is for every host: it has a default backend and no rules that could say for which.
+pub(super) fn is_catch_all(object: &networking::Ingress) -> bool {
+    let Some(spec) = &object.spec else { return false };
+    spec.default_backend.is_some() && spec.rules.as_deref().unwrap_or_default().is_empty()
+}
+
 /// `spec.defaultBackend`
 pub(super) fn default_backend(
     object: &networking::Ingress,

@@ -27,6 +27,14 @@ fn the_first_configuration_has_everything() {
 }
 
 #[test]
+fn nothing_at_all_is_a_configuration_too() {
+    let server = server();
+    server.delete("ingressclasses", "", "weir").unwrap();
+    let follower = Follower::start(&server);
+    follower.until_hosts(&[]);
+}
+
+#[test]
 fn what_is_written_edited_and_deleted_is_handed_on() {
     let server = server();
     put_all(&server, "shop", "a", &["192.0.2.1"]);

@@ -6,5 +6,6 @@ mod support;
 
 mod following;
 mod outages;
+mod places;
 mod secrets;
 mod writing;

@@ -62,6 +62,7 @@ pub(crate) fn timing() -> Timing {
         pause_max: Duration::from_millis(50),
         secrets: PATIENCE,
         first_secrets: PATIENCE,
+        zone: PATIENCE,
     }
 }
 
@@ -78,6 +79,9 @@ impl Follower {
             options: Options::cluster(),
             namespace_selector: None,
             kubeconfig: Some(kubeconfig),
+            apiserver_host: None,
+            certificate_authority: None,
+            node: None,
             timing: timing(),
             publish: quiet(),
         };

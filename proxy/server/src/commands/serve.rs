@@ -221,6 +221,14 @@ impl Running {
 /// Reads the source for the first time and follows its changes until the result is dropped. A cluster may not be there
 /// yet: requests are served, and `/readyz` says yes, once it has been listed.
 fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeError> {
+    if settings.objects.topology_aware_routing && settings.objects.zone.is_none() {
+        match (&settings.source, own_node(settings)) {
+            (Some(Source::Kubernetes), Some(_)) => {}
+            _ => tracing::warn!(
+                "--enable-topology-aware-routing has no effect: there is neither --zone nor, in a cluster, NODE_NAME"
+            ),
+        }
+    }
     match &settings.source {
         None => Ok(Following::Nothing),
         Some(Source::Manifests(folder)) => {
@@ -238,6 +246,9 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeErr
                 options: settings.options(),
                 namespace_selector: settings.objects.watch_namespace_selector.clone(),
                 kubeconfig: settings.objects.kubeconfig.clone(),
+                apiserver_host: settings.objects.apiserver_host.clone(),
+                certificate_authority: settings.objects.certificate_authority.clone(),
+                node: own_node(settings),
                 timing: cluster::Timing::default(),
                 publish: settings.publish.settings(identity(), own_pod()),
             };
@@ -259,6 +270,12 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeErr
             Ok(Following::Cluster(cluster))
         }
     }
+}
+
+/// The node that we run on, if our zone is wanted and the node's name was given to us (by the downward API).
+fn own_node(settings: &Settings) -> Option<String> {
+    let wanted = settings.objects.topology_aware_routing && settings.objects.zone.is_none();
+    wanted.then(|| std::env::var("NODE_NAME").ok().filter(|name| !name.is_empty())).flatten()
 }
 
 /// The pod that we run in, if its name was given to us (by the downward API).

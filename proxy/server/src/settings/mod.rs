@@ -7,6 +7,7 @@
 mod foreign;
 mod layers;
 mod page;
+mod selector;
 mod table;
 mod value;
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 use weir_core::policy::Profile;
 use weir_kubernetes::publish::{self, AtTheEnd, Election, Events, NodeAddress};
 use weir_kubernetes::translate::{
-    BackendOverride, ClassByName, Namespaces, ObjectName, Options, WithoutClass,
+    BackendOverride, CatchAll, ClassByName, ExternalNames, Namespaces, ObjectName, Options, WithoutClass,
 };
 
 /// What the operator decides. Every field already has its default.
@@ -104,6 +105,10 @@ pub enum LogFormat {
 pub struct ObjectSettings {
     /// The file that says where the API server is.
     pub kubeconfig: Option<PathBuf>,
+    /// The URL of the API server.
+    pub apiserver_host: Option<String>,
+    /// The file with the authorities that it is verified by.
+    pub certificate_authority: Option<PathBuf>,
     /// Only namespaces with these labels.
     pub watch_namespace_selector: Option<String>,
     /// `spec.controller` of IngressClasses that are ours; empty is as the source has it.
@@ -126,6 +131,14 @@ pub struct ObjectSettings {
     pub default_certificate: Option<ObjectName>,
     /// Addresses of backends, in place of what the objects say.
     pub backends: Vec<BackendOverride>,
+    /// Whether endpoints of our zone are preferred.
+    pub topology_aware_routing: bool,
+    /// Our zone, in place of what our node is labelled with.
+    pub zone: Option<String>,
+    /// Whether Services may be DNS names.
+    pub external_names: ExternalNames,
+    /// Whether an Ingress may take every host with its default backend.
+    pub catch_all: CatchAll,
 }
 
 /// Decisions about what is written back to a cluster.
@@ -251,6 +264,11 @@ impl Settings {
         if let Some(prefix) = &objects.annotations_prefix {
             options.annotation_prefix.clone_from(prefix);
         }
+        if objects.topology_aware_routing {
+            options.zone.clone_from(&objects.zone);
+        }
+        options.external_names = objects.external_names;
+        options.catch_all = objects.catch_all;
         options.watch_namespace.clone_from(&objects.watch_namespace);
         options.config_map.clone_from(&objects.configmap);
         options.default_certificate.clone_from(&objects.default_certificate);

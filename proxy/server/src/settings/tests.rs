@@ -194,6 +194,38 @@ fn one_namespace_and_a_selection_of_them_exclude_each_other() {
 }
 
 #[test]
+fn a_selector_that_cannot_be_understood_is_a_mistake() {
+    let arguments =
+        ["--source", "kubernetes", "--watch-namespace-selector", "team in (a, b"].map(str::to_owned);
+    let read = layers::read(&arguments, &Environment::default(), |_| Err(io::ErrorKind::NotFound.into()));
+    check_mistakes(
+        read,
+        &expect![[r#"
+        --watch-namespace-selector: expected a label selector such as `team=shop,stage!=test,tier in (a,b),!old`: the end is neither a comma nor the end of a set, found "team in (a, b"
+    "#]],
+    );
+    let good = ["--source=kubernetes", "--watch-namespace-selector=team in (a, b)"].map(str::to_owned);
+    let read = layers::read(&good, &Environment::default(), |_| Err(io::ErrorKind::NotFound.into())).unwrap();
+    assert_eq!(read.settings.objects.watch_namespace_selector.as_deref(), Some("team in (a, b)"));
+}
+
+#[test]
+fn what_may_be_served_and_where_from_is_said_as_to_ingress_nginx() {
+    let read = read(
+        "--source kubernetes --disable-svc-external-name --disable-catch-all=true --enable-topology-aware-routing \
+         --zone z1 --apiserver-host=https://192.0.2.1:6443 --certificate-authority=/ca.crt",
+    )
+    .unwrap();
+    assert_eq!(read.warnings, [""; 0]);
+    let options = read.settings.options();
+    assert_eq!((options.external_names, options.catch_all), (ExternalNames::Refuse, CatchAll::Ignore));
+    assert_eq!(options.zone.as_deref(), Some("z1"));
+    assert_eq!(read.settings.objects.apiserver_host.as_deref(), Some("https://192.0.2.1:6443"));
+    assert_eq!(settings("--source kubernetes --zone z1").options().zone, None, "hints are not asked for");
+    assert_eq!(settings("--source kubernetes --apiserver-host=").objects.apiserver_host, None);
+}
+
+#[test]
 fn a_cluster_serves_classes_of_weir_alone_unless_others_are_named() {
     let controllers = |arguments: &str| read(arguments).unwrap().settings.options().controllers;
     assert_eq!(controllers("--source kubernetes"), ["weir.dev/ingress-controller"]);

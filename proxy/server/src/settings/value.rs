@@ -122,6 +122,18 @@ pub(super) fn file(text: &str) -> Result<PathBuf, Expected> {
     (!text.is_empty()).then(|| text.into()).ok_or_else(|| "expected a file".to_owned())
 }
 
+/// A URL with a scheme and a host. An empty one is none: it is ingress-nginx's default.
+pub(super) fn url(text: &str) -> Result<Option<String>, Expected> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match (text, host) {
+        ("", _) => Ok(None),
+        (_, Some(host)) if !host.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err("expected a URL such as https://192.0.2.1:6443".to_owned()),
+    }
+}
+
 fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Expected> {
     let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     chosen.ok_or_else(|| {

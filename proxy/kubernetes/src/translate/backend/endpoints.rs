@@ -46,11 +46,12 @@ impl<'a> Slices<'a> {
     /// The addresses that take requests for a port of a Service, in order, each once.
     ///
     /// These are the ready ones; where none is ready, those that are going away but still serve, as Kubernetes' own
-    /// proxies do it.
+    /// proxies do it. Of the ready ones, those that Kubernetes hints at for `zone`, if it has hints for all of them.
     pub(super) fn addresses(
         &mut self,
         service: &Service,
         wanted: &Wanted<'_>,
+        zone: Option<&str>,
         findings: &mut Vec<Finding>,
     ) -> Result<Vec<SocketAddr>, Problem> {
         let key = (service.namespace(), service.name());
@@ -62,6 +63,7 @@ impl<'a> Slices<'a> {
         }
         let mut with_port = false;
         let (mut ready, mut serving) = (BTreeSet::new(), BTreeSet::new());
+        let mut nearby = Nearby::new(zone);
         for slice in slices {
             if self.checked.insert((slice.namespace(), slice.name())) {
                 check(slice, findings);
@@ -69,16 +71,19 @@ impl<'a> Slices<'a> {
             for port in ports(slice, wanted) {
                 with_port = true;
                 for endpoint in endpoints(slice) {
-                    let set = match state(endpoint) {
-                        State::Ready => &mut ready,
-                        State::Serving => &mut serving,
-                        State::Out => continue,
-                    };
-                    set.extend(ips(endpoint).map(|ip| SocketAddr::new(ip, port)));
+                    let addresses = ips(endpoint).map(|ip| SocketAddr::new(ip, port));
+                    match state(endpoint) {
+                        State::Ready => {
+                            nearby.note(endpoint, addresses.clone());
+                            ready.extend(addresses);
+                        }
+                        State::Serving => serving.extend(addresses),
+                        State::Out => {}
+                    }
                 }
             }
         }
-        let chosen = if ready.is_empty() { serving } else { ready };
+        let chosen = if ready.is_empty() { serving } else { nearby.take().unwrap_or(ready) };
         match (chosen.is_empty(), with_port) {
             (false, _) => Ok(chosen.into_iter().collect()),
             (true, true) => {
@@ -87,6 +92,34 @@ impl<'a> Slices<'a> {
             }
             (true, false) => Err(problem(Part::Port, "no-endpoint-port", missing_port(wanted))),
         }
+    }
+}
+
+/// The ready endpoints of our zone, by the rule of Kubernetes' own proxies: hints count if each ready endpoint has some,
+/// and one at least is for our zone. So nothing is lost where hints are missing, or come late.
+struct Nearby<'a> {
+    zone: Option<&'a str>,
+    addresses: BTreeSet<SocketAddr>,
+}
+
+impl<'a> Nearby<'a> {
+    fn new(zone: Option<&'a str>) -> Self {
+        Self { zone, addresses: BTreeSet::new() }
+    }
+
+    fn note(&mut self, endpoint: &Endpoint, addresses: impl Iterator<Item = SocketAddr>) {
+        let Some(zone) = self.zone else { return };
+        let hints = endpoint.hints.as_ref().and_then(|hints| hints.for_zones.as_deref()).unwrap_or_default();
+        if hints.is_empty() {
+            self.zone = None;
+        } else if hints.iter().any(|hint| hint.name == zone) {
+            self.addresses.extend(addresses);
+        }
+    }
+
+    /// They, if the hints count.
+    fn take(self) -> Option<BTreeSet<SocketAddr>> {
+        self.zone.is_some().then_some(self.addresses).filter(|addresses| !addresses.is_empty())
     }
 }
 
@@ -141,7 +174,7 @@ fn endpoints(slice: &EndpointSlice) -> &[Endpoint] {
 }
 
 /// Kubernetes gives no meaning to addresses after the first; slices written by hand list several, and mean all.
-fn ips(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
+fn ips(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> + Clone {
     endpoint.addresses.iter().filter_map(|text| usable(text))
 }
 

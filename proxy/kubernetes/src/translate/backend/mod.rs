@@ -4,7 +4,7 @@ mod endpoints;
 mod port;
 
 use super::findings::Findings;
-use super::options::{ObjectName, Options};
+use super::options::{ExternalNames, ObjectName, Options};
 use crate::objects::{Kind, Objects};
 use endpoints::Slices;
 use k8s_openapi::api::core::v1::Service;
@@ -231,7 +231,16 @@ impl<'a> Backends<'a> {
                 code: "missing-service",
                 message: "there is no such Service in this namespace; requests get 503".to_owned(),
             }),
-            Some(service) if service_type(service) == EXTERNAL_NAME => external(service, &name.port),
+            Some(service) if service_type(service) == EXTERNAL_NAME => match self.options.external_names {
+                ExternalNames::Serve => external(service, &name.port),
+                ExternalNames::Refuse => Err(Problem {
+                    part: Part::Service,
+                    severity: Severity::Fail,
+                    code: "external-name",
+                    message: "the Service is an ExternalName, which --disable-svc-external-name forbids; requests get 503"
+                        .to_owned(),
+                }),
+            },
             Some(service) => self.pods(service, name),
         };
         match resolved {
@@ -241,13 +250,14 @@ impl<'a> Backends<'a> {
     }
 
     fn pods(&mut self, service: &Service, name: &BackendName) -> Result<Resolved, Problem> {
+        let zone = self.options.zone.as_deref();
         let found = port::find(service, &name.port).ok_or_else(|| missing_port(service))?;
         let (addresses, problem) = match name.via {
             Via::ClusterIp => {
                 let port = found.number.ok_or_else(|| missing_port(service))?;
                 (cluster_ips(service).map(|ip| SocketAddr::new(ip, port)).collect(), None)
             }
-            Via::Endpoints => match self.slices.addresses(service, &found.wanted, &mut self.findings) {
+            Via::Endpoints => match self.slices.addresses(service, &found.wanted, zone, &mut self.findings) {
                 Ok(addresses) => (addresses, None),
                 Err(problem) => (Vec::new(), Some(problem)),
             },

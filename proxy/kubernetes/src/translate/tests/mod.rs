@@ -1,5 +1,6 @@
 mod backends;
 mod classes;
+mod endpoints;
 mod secrets;
 
 use super::*;

@@ -1,9 +1,11 @@
 //! Rows about objects and the cluster that they come from.
 
 use super::{Arity, Row};
+use crate::settings::selector;
 use crate::settings::value::{self, Expected};
 use std::time::Duration;
 use weir_kubernetes::publish::{AtTheEnd, Events, NodeAddress};
+use weir_kubernetes::translate::{CatchAll, ExternalNames};
 
 /// How the API server is reached, what is taken from it, and what is written back.
 pub(super) static ROWS: &[Row] = &[
@@ -17,6 +19,81 @@ pub(super) static ROWS: &[Row] = &[
         arity: Arity::One,
         set: |settings, text| value::file(text).map(|file| settings.objects.kubeconfig = Some(file)),
         print: |_| String::new(),
+    },
+    Row {
+        name: "apiserver-host",
+        placeholder: "URL",
+        summary: "Where the API server is, in place of what the kubeconfig or the pod says. Who we are to it comes from these all \
+                  the same, if there is one.",
+        good: "https://192.0.2.1:6443",
+        bad: "192.0.2.1",
+        arity: Arity::One,
+        set: |settings, text| value::url(text).map(|url| settings.objects.apiserver_host = url),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "certificate-authority",
+        placeholder: "FILE",
+        summary: "Certificates (PEM) of the authorities that the server of `apiserver-host` is verified by. Without \
+                  `apiserver-host` it has no effect.",
+        good: "/etc/weir/ca.crt",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| {
+            value::file(text).map(|file| settings.objects.certificate_authority = Some(file))
+        },
+        print: |_| String::new(),
+    },
+    Row {
+        name: "enable-topology-aware-routing",
+        placeholder: "",
+        summary: "Prefer endpoints that Kubernetes hints at for our zone, where it has hints for all of a Service. The zone is \
+                  `zone`, or the label `topology.kubernetes.io/zone` of the node in `NODE_NAME`, which weir must be allowed \
+                  to `get`.",
+        good: "true",
+        bad: "auto",
+        arity: Arity::Switch,
+        set: |settings, text| value::switch(text).map(|on| settings.objects.topology_aware_routing = on),
+        print: |settings| settings.objects.topology_aware_routing.to_string(),
+    },
+    Row {
+        name: "zone",
+        placeholder: "ZONE",
+        summary: "The zone that we are in, for `enable-topology-aware-routing`.",
+        good: "eu-central-1a",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|zone| settings.objects.zone = Some(zone)),
+        print: |_| String::new(),
+    },
+    Row {
+        name: "disable-svc-external-name",
+        placeholder: "",
+        summary: "Serve no Services of type ExternalName; their requests get 503. Whoever may write a Service then chooses no \
+                  host that weir can reach and they cannot.",
+        good: "true",
+        bad: "never",
+        arity: Arity::Switch,
+        set: |settings, text| {
+            value::switch(text).map(|off| {
+                settings.objects.external_names =
+                    if off { ExternalNames::Refuse } else { ExternalNames::Serve };
+            })
+        },
+        print: |settings| (settings.objects.external_names == ExternalNames::Refuse).to_string(),
+    },
+    Row {
+        name: "disable-catch-all",
+        placeholder: "",
+        summary: "Leave out Ingresses that have a default backend and no rules, and so take every host.",
+        good: "true",
+        bad: "all",
+        arity: Arity::Switch,
+        set: |settings, text| {
+            value::switch(text)
+                .map(|off| settings.objects.catch_all = if off { CatchAll::Ignore } else { CatchAll::Serve })
+        },
+        print: |settings| (settings.objects.catch_all == CatchAll::Ignore).to_string(),
     },
     Row {
         name: "backend",
@@ -131,7 +208,9 @@ pub(super) static ROWS: &[Row] = &[
         bad: "",
         arity: Arity::One,
         set: |settings, text| {
-            value::name(text).map(|name| settings.objects.watch_namespace_selector = Some(name))
+            selector::check(text)?;
+            settings.objects.watch_namespace_selector = Some(text.to_owned());
+            Ok(())
         },
         print: |_| String::new(),
     },
