@@ -222,6 +222,8 @@ pub(super) fn by_service<'a>(
         let service = ObjectName { namespace: backend.namespace.clone(), name: backend.service.clone() };
         all.entry(service).or_default().push(backend.clone());
     }
+    // Nearly all have one, and a list begins with room for four.
+    all.values_mut().for_each(Vec::shrink_to_fit);
     all
 }
 

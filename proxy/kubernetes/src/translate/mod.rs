@@ -40,10 +40,12 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
         .iter()
         .filter(|ingress| classes.claim(ingress, &mut findings) == class::Claim::Ours);
     let ours: Vec<_> = ours.collect();
-    let ingresses: Vec<_> = ours
+    // They are large, and there may be ten thousand: a list that grew would take twice the room.
+    let mut ingresses = Vec::with_capacity(ours.len());
+    let made = ours
         .into_iter()
-        .filter_map(|object| ingress(object, options, &policies, &mut backends, &mut findings))
-        .collect();
+        .filter_map(|object| ingress(object, options, &policies, &mut backends, &mut findings));
+    ingresses.extend(made);
     let default_backend = backends.default_backend(&mut findings);
 
     let backends = backends.finish(&mut findings);
@@ -113,4 +115,4 @@ fn ingress(
     })
 }
 
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";

@@ -6,6 +6,7 @@
 mod outages;
 mod rbac;
 mod rollouts;
+mod scale;
 mod starts;
 mod support;
 mod takeover;

@@ -180,6 +180,11 @@ impl Weir {
         self.memory("VmHWM:")
     }
 
+    /// Resident memory without that of the program itself, in bytes.
+    pub fn allocated(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
     fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
