@@ -229,14 +229,10 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
             let due = self.due().map(tokio::time::Instant::from_std);
             let (secrets, zone) = (&mut self.secrets, &mut self.zone);
             tokio::select! {
-                // What was told comes first: more of it may be on the way, and the debounce has a longest time.
+                // What is due goes before what is told, or a stream of events without end would put it off for ever.
                 biased;
                 _ = &mut stopped => break,
-                _ = self.heard.recv_many(&mut batch, BATCH) => {
-                    batch.drain(..).for_each(|heard| self.store.hear(heard));
-                    self.read_secrets();
-                    self.note();
-                }
+                () = wait(due), if due.is_some() => self.act(Instant::now()),
                 Some((name, secret)) = secrets.read() => self.secret_read(&name, secret),
                 answer = zone.told() => {
                     if let Some(zone) = self.zone.hear(answer) {
@@ -245,7 +241,15 @@ impl<F: FnMut(Update) -> Vec<Finding>> Follower<F> {
                         self.note();
                     }
                 }
-                () = wait(due), if due.is_some() => self.act(Instant::now()),
+                _ = self.heard.recv_many(&mut batch, BATCH) => {
+                    let versions = batch.iter().any(|heard| heard.stream == Stream::SecretVersions);
+                    batch.drain(..).for_each(|heard| self.store.hear(heard));
+                    // All that are needed are looked at, which is too much for each change of an endpoint.
+                    if versions {
+                        self.read_secrets();
+                    }
+                    self.note();
+                }
             }
         }
         if let Some(writer) = self.writer.take() {
