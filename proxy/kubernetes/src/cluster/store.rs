@@ -76,9 +76,11 @@ impl Store {
         }
     }
 
-    /// Whether every watch has listed once.
+    /// Whether every watch has listed once, but for those of single Secrets: they are waited for with less patience, for
+    /// one that may not be read is to hurt nobody else.
     pub(super) fn is_complete(&self) -> bool {
-        self.lists.values().all(|list| list.known)
+        let counts = |stream: &Stream| !matches!(stream, Stream::Named(Kind::Secret, _));
+        self.lists.iter().filter(|(stream, _)| counts(stream)).all(|(_, list)| list.known)
     }
 
     /// Whether a watch has listed once.

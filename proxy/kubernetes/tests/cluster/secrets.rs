@@ -4,7 +4,7 @@ use crate::support::{Follower, ingress, object, server};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use weir_apiserver::{ApiServer, Cluster as _, Failure, Matching, Verb};
+use weir_apiserver::{Access, ApiServer, Cluster as _, Failure, Matching, Rule, Verb};
 use weir_core::tls::{Content, SecretName};
 
 fn put_secret(server: &ApiServer, name: &str) -> String {
@@ -121,4 +121,34 @@ fn in_one_namespace_each_secret_is_watched_by_its_name() {
     follower.until(|declaration, _| declaration.secrets[&name] != first.secrets[&name]);
     server.put_value(with_tls("a", "unused")).unwrap();
     follower.until(|declaration, _| good(declaration) == ["unused"]);
+}
+
+#[test]
+fn in_one_namespace_a_secret_that_may_not_be_read_hurts_nobody_else() {
+    let server = server();
+    for name in ["good", "bad"] {
+        put_secret(&server, name);
+    }
+    server.put_value(with_tls("a", "good")).unwrap();
+    server.put_value(with_tls("b", "bad")).unwrap();
+    let rule = |resources: &[&str], names: &[&str]| Rule {
+        api_groups: vec!["*".to_owned()],
+        resources: resources.iter().map(|&it| it.to_owned()).collect(),
+        verbs: ["get", "list", "watch"].map(str::to_owned).to_vec(),
+        resource_names: names.iter().map(|&it| it.to_owned()).collect(),
+        namespace: None,
+    };
+    let others = ["ingresses", "ingressclasses", "services", "endpointslices"];
+    server.set_access(Access::Rules(vec![rule(&others, &[]), rule(&["secrets"], &["good"])]));
+    let follower = Follower::start_with(&server, |settings| {
+        settings.options.watch_namespace = Some("shop".to_owned());
+        settings.timing.first_secrets = Duration::ZERO;
+        settings.timing.secrets = Duration::ZERO;
+    });
+    follower.until(|declaration, _| declaration.ingresses.len() == 2 && good(declaration) == ["good"]);
+    // Nor does one that is named later.
+    server.put_value(with_tls("c", "another")).unwrap();
+    follower.until(|declaration, _| declaration.ingresses.len() == 3);
+    server.set_access(Access::Everything);
+    follower.until(|declaration, _| good(declaration) == ["bad", "good"]);
 }
