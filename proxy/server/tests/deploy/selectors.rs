@@ -52,7 +52,7 @@ pub fn complaints(objects: &[Value]) -> Vec<String> {
     for scaler in of_kind(objects, "HorizontalPodAutoscaler") {
         let target = &scaler["spec"]["scaleTargetRef"];
         let there = |it: &&Value| it["kind"] == target["kind"] && it["metadata"]["name"] == target["name"];
-        must(workloads(objects).iter().any(|it| there(it)), scaler, "scales nothing");
+        must(workloads(objects).iter().any(there), scaler, "scales nothing");
     }
     all
 }
