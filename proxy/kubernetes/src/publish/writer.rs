@@ -2,6 +2,7 @@
 
 mod status;
 mod telling;
+mod trouble;
 
 use super::events;
 use super::lease::{self, Step};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use trouble::Trouble;
 
 /// Writes back to a cluster.
 pub(crate) struct Writer {
@@ -34,16 +36,10 @@ pub(crate) struct Writer {
     addresses: Option<(Vec<Address>, Instant)>,
     /// Statuses that were written, and when, until the watch tells of them.
     written: BTreeMap<ObjectName, (Ingress, Instant)>,
-    /// What went wrong last, and until when nothing is tried again.
-    trouble: Option<Trouble>,
+    /// What keeps statuses from being written, and what Events: neither waits for the other.
+    status_trouble: Trouble,
+    telling_trouble: Trouble,
     progress: Progress,
-}
-
-/// Writes that fail.
-struct Trouble {
-    why: String,
-    pause: Duration,
-    until: Instant,
 }
 
 /// Whether what an earlier leader has written was looked at.
@@ -78,7 +74,8 @@ impl Writer {
             events: events::Events::default(),
             addresses: None,
             written: BTreeMap::new(),
-            trouble: None,
+            status_trouble: Trouble::default(),
+            telling_trouble: Trouble::default(),
             progress: Progress::New,
         }
     }
@@ -93,7 +90,12 @@ impl Writer {
                 elected = Instant::now() + self.period();
             }
             let next = match self.is_leader() {
-                true => self.work().await,
+                true => tokio::select! {
+                    biased;
+                    // What is not written is looked at by the next leader.
+                    _ = leave.changed() => break,
+                    next = self.work() => next,
+                },
                 false => {
                     self.progress = Progress::New;
                     elected
@@ -146,35 +148,24 @@ impl Writer {
 
     /// Does some of what there is to do. Says when there is more.
     async fn work(&mut self) -> Instant {
-        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| trouble.until > Instant::now()) {
-            return trouble.until;
-        }
         let Some(subject) = self.subject.borrow_and_update().clone() else { return Instant::now() + IDLE };
-        let worked = match self.status(&subject).await {
-            Ok(more) => self.tell(&subject).await.map(|next| next.min(more)),
-            Err(error) => Err(error),
-        };
-        match worked {
-            Ok(next) => {
-                self.trouble = None;
-                next
-            }
-            Err(error) => self.failed(&error.to_string()),
-        }
-    }
-
-    /// A write failed. Says when to try again: later each time, and an outage is told once.
-    fn failed(&mut self, why: &str) -> Instant {
-        let pause = match &self.trouble {
-            Some(trouble) if trouble.why == why => trouble.pause.saturating_mul(2).min(LONGEST_PAUSE),
-            Some(_) | None => {
-                tracing::warn!(why, "cannot write back to the cluster; it is tried again");
-                FIRST_PAUSE
+        // Both are done before the lease is to be renewed.
+        let turn = (self.period() / 2).min(LONGEST_TURN);
+        let status = match self.status_trouble.pauses(Instant::now()) {
+            Some(until) => until,
+            None => {
+                let done = in_time(turn, self.status(&subject)).await;
+                self.status_trouble.after(done, Instant::now())
             }
         };
-        let until = Instant::now() + pause;
-        self.trouble = Some(Trouble { why: why.to_owned(), pause, until });
-        until
+        let telling = match self.telling_trouble.pauses(Instant::now()) {
+            Some(until) => until,
+            None => {
+                let done = in_time(turn, self.tell(&subject)).await;
+                self.telling_trouble.after(done, Instant::now())
+            }
+        };
+        status.min(telling)
     }
 
     /// Leaves well, as far as there is time for it.
@@ -234,8 +225,13 @@ async fn elect(
         election.written(written, now);
         Ok(())
     };
-    match tokio::time::timeout(deadline, look).await {
-        Ok(looked) => looked,
+    in_time(deadline, look).await
+}
+
+/// What is not done by then is an error.
+async fn in_time<T>(deadline: Duration, what: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    match tokio::time::timeout(deadline, what).await {
+        Ok(done) => done,
         Err(_) => Err(kube::Error::Service("the API server does not answer in time".into())),
     }
 }
@@ -256,9 +252,7 @@ const PACE: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(100);
 /// How often it is looked whether there is something to do.
 const IDLE: Duration = Duration::from_secs(60);
-/// After a first failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// After many.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long writes of a kind may take before others have their turn.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
 /// How long leaving may take.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -256,3 +256,33 @@ fn nothing_is_taken_back_before_it_is_known_what_there_is() {
     server.faults().clear();
     second.until_hosts(&["a.example"]);
 }
+
+#[test]
+fn a_write_that_is_never_answered_holds_nothing_up_not_even_the_end() {
+    let server = server();
+    put_all(&server, "shop", "a", &["192.0.2.1"]);
+    let patches = || Matching::all().verb(Verb::Patch).resource("ingresses");
+    server.faults().fail_next(1, patches(), Failure::Hang);
+    let replica = replica(&server, "weir-0", given(&["192.0.2.100"]));
+    until_status(&server, "a", &["192.0.2.100"]);
+    server.faults().fail_next(1_000_000, patches(), Failure::Hang);
+    server.faults().fail_next(1_000_000, Matching::all().verb(Verb::Update), Failure::Hang);
+    put_all(&server, "shop", "b", &["192.0.2.2"]);
+    until("it writes", || server.requests().iter().any(|it| it.verb == Verb::Patch && it.name == "b"));
+    let (tell, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(replica);
+        let _ = tell.send(());
+    });
+    ended.recv_timeout(crate::support::PATIENCE).expect("it ends");
+}
+
+#[test]
+fn a_status_that_may_not_be_written_keeps_no_event_waiting() {
+    let server = server();
+    put_ingress(&server, "shop", "a", &json!({"weir.dev/limit-rps": "many"}));
+    let patches = Matching::all().verb(Verb::Patch).resource("ingresses");
+    server.faults().fail_next(1_000_000, patches, Failure::Answer(403, None));
+    let _replica = replica(&server, "weir-0", given(&["192.0.2.100"]));
+    until("there are Events", || events(&server).len() == 2);
+}

@@ -72,7 +72,13 @@ impl Writer {
             let written = Ingress { uid: known.uid.clone(), addresses: addresses.to_vec() };
             self.written.insert(name.clone(), (written, Instant::now()));
         }
-        Ok(Instant::now() + if is_all { self.settings.interval } else { PACE })
+        let pause = match (is_all, self.written.is_empty()) {
+            (false, _) => PACE,
+            // Somebody may have taken back what was written, before it was told.
+            (true, false) => self.settings.interval.min(ON_THE_WAY),
+            (true, true) => self.settings.interval,
+        };
+        Ok(Instant::now() + pause)
     }
 
     /// Where clients reach us.
