@@ -1,8 +1,9 @@
 //! From a request that is ready to the head of a response: endpoints, connections, retries.
 
 use super::Response;
+use super::client::Client;
 use crate::buffers;
-use crate::conn::{self, Conn, Stop};
+use crate::conn::{self, Stop};
 use crate::exchange::Exchange;
 use crate::lane::wire::{Buffer, Method, ResponseHead, ResponseReading, read_response_without};
 use crate::respond::GatewayError;
@@ -11,7 +12,7 @@ use crate::upstream::pool::{self, Care};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use tokio::net::TcpStream;
 use weir_core::account::{UpstreamOutcome, UpstreamResult};
 use weir_core::backend::Pick;
@@ -20,30 +21,28 @@ use weir_core::ticket::Ticket;
 use weir_limits::Instant;
 
 /// A connection to an endpoint, in use.
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// The connection.
-    pub(super) tcp: TcpStream,
+    pub(crate) tcp: TcpStream,
     /// The endpoint; counts this request as in flight.
-    pub(super) pick: Pick,
+    pub(crate) pick: Pick,
 }
 
 /// Why there is no response.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The client went away.
     Client(Stop),
     /// No endpoint gave one; this is what the client is told.
     Origin(GatewayError),
 }
 
-/// Sends the first `request` bytes of `conn.input` to an endpoint and reads the head of its response, on other
-/// endpoints too where the policy says so. `told` becomes what the last endpoint did.
-/// `began` is when the request was ready.
+/// Sends the request of `client` to an endpoint and reads the head of its response, on other endpoints too where the
+/// policy says so. `told` becomes what the last endpoint did. `began` is when the request was ready.
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) async fn run(
-    conn: &mut Conn,
-    request: usize,
+pub(crate) async fn run<C: Client>(
+    client: &mut C,
     method: Method,
     began: Instant,
     exchange: &Exchange,
@@ -62,7 +61,7 @@ pub(super) async fn run(
         };
         let address = pick.address;
         let unwanted = exchange.replaced_field();
-        let mut attempt = Attempt { conn: &mut *conn, request, method, origin, unwanted, shared };
+        let mut attempt = Attempt { client: &mut *client, method, origin, unwanted, shared };
         let ended = attempt.on(pick).await;
         let tries = tried.len() as u32 + 1;
         let ended_at = shared.clock.now();
@@ -140,9 +139,8 @@ enum Broken {
     },
 }
 
-struct Attempt<'a> {
-    conn: &'a mut Conn,
-    request: usize,
+struct Attempt<'a, C> {
+    client: &'a mut C,
     method: Method,
     origin: &'a weir_core::policy::Origin,
     /// The field of the response that is replaced by ours; empty if there is none.
@@ -150,7 +148,7 @@ struct Attempt<'a> {
     shared: &'a Shared,
 }
 
-impl Attempt<'_> {
+impl<C: Client> Attempt<'_, C> {
     /// One endpoint. An idle connection may have been closed by the origin while we took it from the pool; then a
     /// fresh one is tried once, if the request may be repeated.
     async fn on(&mut self, pick: Pick) -> Result<Response, Broken> {
@@ -185,7 +183,7 @@ impl Attempt<'_> {
 
     async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Broken> {
         let failed = |result| Broken::Origin { result, sent: false };
-        self.conn.deadline.set(self.origin.connect_timeout);
+        self.client.deadline().set(self.origin.connect_timeout);
         let mut connecting = pin!(TcpStream::connect(address));
         poll_fn(|cx| {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
@@ -193,7 +191,7 @@ impl Attempt<'_> {
                 let _ = tcp.set_nodelay(true);
                 return Poll::Ready(Ok(tcp));
             }
-            self.watch_client(cx).map(|stop| match stop {
+            self.client.watch(cx).map(|stop| match stop {
                 Stop::Late => Err(failed(UpstreamResult::TimeoutConnect)),
                 stop => Err(Broken::Client(stop)),
             })
@@ -204,9 +202,8 @@ impl Attempt<'_> {
     /// Sends the request and reads the head of the response.
     async fn exchange(&mut self, mut tcp: TcpStream) -> Result<(TcpStream, Buffer, ResponseHead), Stale> {
         let reset = |sent| Stale::Broken(Broken::Origin { result: UpstreamResult::Reset, sent });
-        let request = self.conn.input.as_ref().and_then(|buffer| buffer.data().get(..self.request));
-        let request = request.ok_or_else(|| reset(false))?;
-        match conn::write_all(&mut tcp, &self.conn.deadline, request, self.origin.send_timeout).await {
+        let (request, deadline) = (self.client.request(), self.client.deadline());
+        match conn::write_all(&mut tcp, deadline, request, self.origin.send_timeout).await {
             Ok(()) => {}
             Err(Stop::Late) => {
                 return Err(Stale::Broken(Broken::Origin {
@@ -216,13 +213,13 @@ impl Attempt<'_> {
             }
             Err(_) => return Err(Stale::Silent),
         }
-        self.conn.deadline.set(self.origin.read_timeout);
+        self.client.deadline().set(self.origin.read_timeout);
         let mut cell: Option<Buffer> = None;
         let mut interim = 0;
         loop {
             let read = poll_fn(|cx| match conn::poll_read_into(&mut tcp, &mut cell, cx) {
                 Poll::Ready(read) => Poll::Ready(read.map_err(|_| None)),
-                Poll::Pending => self.watch_client(cx).map(|stop| Err(Some(stop))),
+                Poll::Pending => self.client.watch(cx).map(|stop| Err(Some(stop))),
             })
             .await;
             match read {
@@ -264,14 +261,10 @@ impl Attempt<'_> {
         let len = head.edits().apply(buffer, &[]).map_err(|_| invalid())?;
         let bytes = buffer.data().get(..len).ok_or_else(invalid)?;
         let stall = self.shared.timeouts().write;
-        self.conn.write_all(bytes, stall).await.map_err(|stop| Stale::Broken(Broken::Client(stop)))?;
+        self.client.interim(bytes, stall).await.map_err(|stop| Stale::Broken(Broken::Client(stop)))?;
         buffer.consume(len);
-        self.conn.deadline.set(self.origin.read_timeout);
+        self.client.deadline().set(self.origin.read_timeout);
         Ok(())
-    }
-
-    fn watch_client(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        watch_client(self.conn, cx)
     }
 }
 
@@ -284,20 +277,6 @@ enum Stale {
 
 fn invalid() -> Stale {
     Stale::Broken(Broken::Origin { result: UpstreamResult::InvalidResponse, sent: true })
-}
-
-/// Waits for the client to go away or the deadline to pass, and takes in what it sends meanwhile: the beginning of its
-/// next request.
-pub(super) fn watch_client(conn: &mut Conn, cx: &mut Context<'_>) -> Poll<Stop> {
-    // With a full buffer there is no telling, and no need: a client that sends so much is there.
-    while conn.input.as_mut().is_none_or(|buffer| !buffer.spare().is_empty()) {
-        match conn::poll_read_into(&mut conn.socket, &mut conn.input, cx) {
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(stop)) => return Poll::Ready(stop),
-            Poll::Pending => break,
-        }
-    }
-    if conn.deadline.passed(cx) { Poll::Ready(Stop::Late) } else { Poll::Pending }
 }
 
 /// Interim responses before the final one. More than that is no progress report.

@@ -3,7 +3,9 @@
 //! [`serve`] is the whole way of one such request; the wire code that it calls does no I/O and lives in
 //! [`lane::wire`](crate::lane::wire).
 
-mod attempt;
+pub(crate) mod attempt;
+pub(crate) mod client;
+pub(crate) mod left;
 mod relay;
 mod splice;
 
@@ -18,6 +20,7 @@ use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use attempt::Failure;
 pub(crate) use attempt::MOST_INTERIM;
+use client::Http1;
 use std::sync::Arc;
 use weir_core::facts::{Headers, Scheme};
 use weir_core::policy::{BodyRate, Origin, Settings};
@@ -78,7 +81,8 @@ pub async fn serve(
     };
     exchange.outcome.bytes_in = head.total() as u64;
     let mut upstream = None;
-    let response = attempt::run(conn, request, head.method, ready, &exchange, &mut upstream, shared).await;
+    let mut client = Http1 { conn, request };
+    let response = attempt::run(&mut client, head.method, ready, &exchange, &mut upstream, shared).await;
     exchange.outcome.upstream = upstream;
     // Asked now, as the end of the process may have begun while the origin thought.
     let close = head.persistence == Persistence::Close || shared.is_last(&conn.info);
@@ -183,11 +187,11 @@ pub fn treat(kind: FieldKind, settings: &Settings) -> Treat {
 }
 
 /// The response that an origin has begun: its connection, and what was read of it.
-struct Response {
+pub(crate) struct Response {
     /// The connection.
-    origin: attempt::Origin,
+    pub(crate) origin: attempt::Origin,
     /// Its head, and what of the body came with it.
-    buffer: Buffer,
+    pub(crate) buffer: Buffer,
     /// Its head, read.
-    head: crate::lane::wire::ResponseHead,
+    pub(crate) head: crate::lane::wire::ResponseHead,
 }

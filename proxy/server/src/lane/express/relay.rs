@@ -1,13 +1,15 @@
 //! From the head of a response to its end.
 
-use super::attempt::{Origin, watch_client};
+use super::attempt::Origin;
+use super::client;
+use super::left::Left;
 use super::splice::{self, Pipe};
 use super::{After, Response};
 use crate::abort::{Abort, Stage};
 use crate::buffers;
 use crate::conn::{Conn, Stop};
 use crate::exchange::Exchange;
-use crate::lane::wire::{CONNECTION_CLOSE, Chunks, Framing, Persistence, Progress, ResponseHead};
+use crate::lane::wire::{CONNECTION_CLOSE, Framing};
 use crate::respond::{GatewayError, Then};
 use crate::shared::Shared;
 use crate::upstream::pool;
@@ -76,10 +78,7 @@ pub(super) async fn run(
     exchange.outcome.bytes_out = sent;
     match ended {
         Ok(()) => {
-            let clean = head.persistence == Persistence::KeepAlive
-                && !matches!(left, Left::UntilClose)
-                && !(head.framing == Framing::None && body_here > 0);
-            if clean {
+            if left.is_clean(&head, body_here) {
                 pool::give(origin.pick.address, origin.tcp);
             }
             exchange.end(End::Complete);
@@ -107,71 +106,6 @@ async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Box<Exchange>
     let sent = super::answer(conn, GatewayError::InvalidResponse, then, &mut exchange, shared).await;
     exchange.answered(sent);
     if then == Then::Close || sent.is_err() { After::Close } else { After::Next }
-}
-
-/// What of a body is still to come.
-#[derive(Debug)]
-enum Left {
-    Bytes(u64),
-    Chunks(Chunks),
-    UntilClose,
-}
-
-/// What of a part of a body is passed on.
-struct Passed {
-    /// Its first bytes, so many.
-    bytes: usize,
-    /// And then these.
-    end: &'static [u8],
-}
-
-impl Left {
-    /// All of the body.
-    fn of(head: &ResponseHead) -> Self {
-        match head.framing {
-            Framing::None => Self::Bytes(0),
-            Framing::Length(length) => Self::Bytes(length),
-            Framing::Close => Self::UntilClose,
-            Framing::Chunked => Self::Chunks(Chunks::new()),
-        }
-    }
-
-    /// Whether nothing is.
-    fn is_done(&self) -> bool {
-        matches!(self, Self::Bytes(0))
-    }
-
-    /// How many bytes may be read at once.
-    fn most(&self, space: usize) -> usize {
-        match self {
-            Self::Bytes(left) => usize::try_from(*left).unwrap_or(usize::MAX).min(space),
-            _ => space,
-        }
-    }
-
-    /// Takes note of `part`; `Err` when it is more than the body, or no valid part of it. Trailer fields are not passed
-    /// on, in this lane as in pingora's.
-    fn take(&mut self, part: &[u8]) -> Result<Passed, ()> {
-        let all = Passed { bytes: part.len(), end: b"" };
-        match self {
-            Self::Bytes(left) => *left = left.checked_sub(part.len() as u64).ok_or(())?,
-            Self::UntilClose => {}
-            Self::Chunks(chunks) => {
-                let progress = chunks.feed(part).map_err(|_| ())?;
-                let bytes = chunks.kept(part.len());
-                let trailers = chunks.has_trailers();
-                return match progress {
-                    Progress::More => Ok(Passed { bytes, end: b"" }),
-                    Progress::End(n) if n == part.len() => {
-                        *self = Self::Bytes(0);
-                        Ok(Passed { bytes, end: if trailers { b"\r\n" } else { b"" } })
-                    }
-                    Progress::End(_) => Err(()),
-                };
-            }
-        }
-        Ok(all)
-    }
 }
 
 /// Why a response was cut off.
@@ -238,7 +172,7 @@ impl Relay<'_> {
             match Pin::new(&mut self.origin.tcp).poll_read(cx, &mut into) {
                 Poll::Ready(Ok(())) => Poll::Ready(Ok(into.filled().len())),
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Cut::Origin(UpstreamResult::Reset))),
-                Poll::Pending => watch_client(self.conn, cx).map(|stop| match stop {
+                Poll::Pending => client::watch(self.conn, cx).map(|stop| match stop {
                     Stop::Late => Err(Cut::Origin(UpstreamResult::TimeoutRead)),
                     stop => Err(Cut::Client(stop)),
                 }),

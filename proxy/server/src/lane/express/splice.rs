@@ -148,7 +148,7 @@ impl Flow {
                 Waits::Origin | Waits::Nobody => conn.deadline.set(most),
             }
         }
-        match super::attempt::watch_client(conn, cx) {
+        match super::client::watch(conn, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Stop::Late) if whom == Waits::Origin => Poll::Ready(Err(Cut::OriginLate)),
             Poll::Ready(stop) => Poll::Ready(Err(Cut::Client(stop))),

@@ -36,6 +36,16 @@ impl<'p> Fields<'p> {
     pub(super) fn of(parts: &'p Parts) -> Self {
         Self(&parts.headers)
     }
+
+    /// Names and values, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'p HeaderName, &'p HeaderValue)> + use<'p> {
+        self.0.iter()
+    }
+
+    /// Whether there is a field of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
 }
 
 impl Headers for Fields<'_> {

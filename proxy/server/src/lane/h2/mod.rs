@@ -2,9 +2,10 @@
 //!
 //! The connection is ours, from the preface to the last goodbye; the `h2` library reads and writes its frames. In the
 //! order in which bytes meet the modules: `io` counts what comes with [`meter`] before the library sees it, this loop
-//! takes up streams, `head` judges each request, `request` admits it and answers what is refused, and `stream` lends
-//! the others to pingora, so that HTTP/2 clients reach every kind of origin that HTTP/1.1 clients do, with the same
-//! retries, deadlines and limits. What pingora cannot finish comes back and is answered here.
+//! takes up streams, `head` judges each request, `request` admits it and answers what is refused. What is plain goes
+//! through `express` and `relay`; `stream` lends the others to pingora, so that HTTP/2 clients reach every kind of origin
+//! that HTTP/1.1 clients do, with the same retries, deadlines and limits. What pingora cannot finish comes back and is
+//! answered here.
 //!
 //! A request is charged when its head is read. Resetting the stream gives nothing back but the places in flight.
 //!
@@ -14,11 +15,13 @@
 //! (too many requests, or the process ends) finishes its streams first.
 
 mod ended;
+mod express;
 pub mod frames;
 mod head;
 mod io;
 pub mod meter;
 mod rejected;
+mod relay;
 mod request;
 mod stream;
 
@@ -233,6 +236,9 @@ impl Session {
                     return Err(Ended::Malformed);
                 }
             }
+            Opened::Plain(plain, respond, exchange) => {
+                self.streams.spawn(plain.forward(respond, exchange, self.link.clone()));
+            }
             Opened::Forward(admitted) => {
                 self.streams.spawn(admitted.forward(self.link.clone()));
             }
@@ -301,7 +307,6 @@ mod tests {
     #[test]
     fn an_idle_connection_does_not_pay_for_its_beginning() {
         let sizes = (size(serve), size_of::<Session>(), size(begin));
-        println!("{sizes:?}");
         assert!(sizes.0 + sizes.1 < 2560, "{sizes:?}");
     }
 }

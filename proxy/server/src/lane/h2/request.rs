@@ -1,5 +1,6 @@
 //! One stream: judged, admitted, answered here or forwarded.
 
+use super::express::Plain;
 use super::head::{self, Head};
 use super::io::Gauge;
 use super::stream::{Back, LentStream, Reply};
@@ -43,7 +44,9 @@ pub(super) enum Opened {
     Answered,
     /// It was answered: the request has no reading.
     Malformed,
-    /// It goes on.
+    /// It goes on, through the express lane.
+    Plain(Plain, SendResponse<Bytes>, Box<Exchange>),
+    /// It goes on, through pingora's.
     Forward(Box<Admitted>),
 }
 
@@ -85,8 +88,13 @@ pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes
         exchange.end(End::Complete);
         return Opened::Answered;
     }
-    let (length, host) = (head.len as u64, head.host.to_vec());
     let call = is_grpc(&head.fields).then(|| Call { timeout: grpc_timeout(&head.fields) });
+    if call.is_none()
+        && let Some(plain) = Plain::of(&head, ended, &exchange, link)
+    {
+        return Opened::Plain(plain, respond, exchange);
+    }
+    let (length, host) = (head.len as u64, head.host.to_vec());
     let asked = Asked {
         target: head.target.to_vec(),
         host: head.host,
@@ -227,7 +235,7 @@ fn late_status(story: &Story, outcome: &Outcome) -> u16 {
 }
 
 /// Ends a response in the middle, so that nobody takes it for the whole.
-async fn break_off(mut stream: SendStream<Bytes>, code: Option<Code>) {
+pub(super) async fn break_off(mut stream: SendStream<Bytes>, code: Option<Code>) {
     let trailers = code.and_then(|Code(number, name)| {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", HeaderValue::from(u16::from(number)));
@@ -259,7 +267,11 @@ fn facts<'a>(head: &'a Head<'_>, link: &'a Link) -> Facts<'a> {
 }
 
 /// Answers with the refusal of `exchange`, or with `error`. Returns whether there was somebody to tell.
-fn answer(exchange: &mut Exchange, error: Option<GatewayError>, respond: &mut SendResponse<Bytes>) -> bool {
+pub(super) fn answer(
+    exchange: &mut Exchange,
+    error: Option<GatewayError>,
+    respond: &mut SendResponse<Bytes>,
+) -> bool {
     let mut sent = None;
     let write = |response: &Response<'_>| sent = send(response, respond);
     match error {

@@ -478,8 +478,17 @@ impl Retry {
 
 /// The client has reset the stream, or its connection is over.
 fn gone(flight: &Flight, what: &'static str, error: h2::Error) -> Box<Error> {
-    flight.note_gone(if error.is_reset() { Stop::Fail } else { Stop::End });
+    flight.note_gone(stop_of_error(&error));
     Error::because(ErrorType::ConnectionClosed, what, error).into_down()
+}
+
+/// What it means that a stream was reset, or that this cannot be known any more.
+pub(super) fn stop_of(reset: std::result::Result<h2::Reason, h2::Error>) -> Stop {
+    reset.map_or_else(|error| stop_of_error(&error), |_| Stop::Fail)
+}
+
+fn stop_of_error(error: &h2::Error) -> Stop {
+    if error.is_reset() { Stop::Fail } else { Stop::End }
 }
 
 fn out_of_order() -> Box<Error> {

@@ -43,6 +43,12 @@ impl Chunks {
 
     /// Looks at the next bytes of the body. After an error every further call gives the same error.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, BadChunk> {
+        self.feed_to(bytes, |_| {})
+    }
+
+    /// As [`feed`](Self::feed), and calls `data` with the data that the chunks carry, for a client that is sent no
+    /// chunks.
+    pub fn feed_to(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<Progress, BadChunk> {
         if self.state == State::Bad {
             return Err(BadChunk);
         }
@@ -52,7 +58,9 @@ impl Chunks {
         let mut at = 0;
         while self.state != State::End {
             if self.state == State::Data {
-                at += self.skip_data(bytes.len() - at);
+                let taken = self.skip_data(bytes.len() - at);
+                data(bytes.get(at..at + taken).unwrap_or_default());
+                at += taken;
             }
             let Some(&byte) = bytes.get(at) else { return Ok(Progress::More) };
             at += 1;

@@ -103,6 +103,18 @@ impl<'h> Iterator for Values<'h, '_> {
     }
 }
 
+/// The fields of a head in their order, names and values without surrounding whitespace. Of `head` the same must be true
+/// as for [`values`], but it may have been edited.
+pub fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = line(head).map_or(&[][..], |(_, rest)| rest);
+    std::iter::from_fn(move || {
+        let (field, behind) = line(rest)?;
+        rest = behind;
+        let colon = memchr::memchr(b':', field)?;
+        Some((field.get(..colon)?, field.get(colon + 1..)?.trim_ascii()))
+    })
+}
+
 /// The first line of `text` without its line end, and what is behind it.
 fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (line, rest) = text.split_at_checked(memchr::memchr(b'\n', text)?.checked_add(1)?)?;

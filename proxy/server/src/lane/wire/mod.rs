@@ -23,7 +23,7 @@ mod span;
 pub use buffer::{Buffer, CAP, ROOM};
 pub use chunks::{BadChunk, Chunks, Progress};
 pub use edit::{EditError, Edits};
-pub use fields::{FieldKind, Values, kind_of, values};
+pub use fields::{FieldKind, Values, fields, kind_of, values};
 pub use request::{MAX_REQUEST_FIELDS, Mark, Method, RequestHead, RequestReading, Why, read_request};
 pub use response::{
     CONNECTION_CLOSE, Fault, Framing, MAX_RESPONSE_FIELDS, ResponseHead, ResponseReading, read_response,

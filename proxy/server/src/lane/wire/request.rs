@@ -166,7 +166,7 @@ impl Method {
     }
 
     /// Its content has a meaning (RFC 9110, section 9.3; PATCH: RFC 5789), so every origin reads it.
-    const fn has_content(self) -> bool {
+    pub(crate) const fn has_content(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
     }
 

@@ -4,6 +4,7 @@ mod bodies;
 mod bounds;
 mod floods;
 mod grpc;
+mod lanes;
 mod peers;
 mod requests;
 mod secure;
