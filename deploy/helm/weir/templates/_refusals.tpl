@@ -69,6 +69,9 @@
 {{- if ne (dig "httpGet" "path" "/readyz" $c.readinessProbe) "/readyz" -}}
 {{- $no = append $no "controller.readinessProbe: must ask /readyz; /healthz says that weir is alive, even while it is ending." -}}
 {{- end -}}
+{{- if not (has (default "/healthz" $c.healthCheckPath) (list "/healthz")) -}}
+{{- $no = append $no "controller.healthCheckPath: it is /healthz." -}}
+{{- end -}}
 {{- if and $c.metrics.prometheusRule.enabled (not $c.metrics.prometheusRule.rules) -}}
 {{- $no = append $no "controller.metrics.prometheusRule: enabled, but there are no rules; deploy/prometheus has some." -}}
 {{- end -}}
@@ -111,10 +114,8 @@
 {{- if or $c.tcp $c.udp -}}
 {{- $notes = append $notes "controller.tcp and controller.udp: weir speaks HTTP only." -}}
 {{- end -}}
-{{- if or (and $c.hostPort.enabled) (lt (int $c.containerPort.http) 1024) -}}
 {{- if $c.hostPort.enabled -}}
 {{- $notes = append $notes "controller.hostPort: the namespace must admit pods with ports of the node (pod-security.kubernetes.io/enforce: privileged)." -}}
-{{- end -}}
 {{- end -}}
 {{- if and $c.service.enabled (ne $c.service.externalTrafficPolicy "Local") (ne $c.service.type "ClusterIP") -}}
 {{- $notes = append $notes "controller.service.externalTrafficPolicy: unless it is Local, a node may stand in for its clients, and then they share limits." -}}

@@ -39,7 +39,7 @@ pub fn write(folder: &Path, name: &str, objects: &[Value]) {
 }
 
 /// A folder that is not hidden: checkov does not look into those that are.
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("manifests-").tempdir().unwrap()
 }
 

@@ -86,3 +86,24 @@ pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
 pub fn workloads(objects: &[Value]) -> Vec<&Value> {
     objects.iter().filter(|object| object.pointer("/spec/template/spec").is_some()).collect()
 }
+
+/// Values files that ship with the chart, and the overlay that each agrees with.
+pub const CHART: [(&str, &str); 3] =
+    [("autoscaling", "deployment"), ("daemonset", "daemonset"), ("namespaced", "namespaced")];
+
+/// What `helm template` makes of the chart as release `weir` in the namespace `weir`, or why it does not.
+#[track_caller]
+pub fn chart(arguments: &[&str]) -> Result<Vec<Value>, String> {
+    let mut command = Command::new("helm");
+    command.args(["template", "weir", "--namespace", "weir"]).args(arguments).arg(deploy().join("helm/weir"));
+    let output = command.output().unwrap();
+    match output.status.success() {
+        true => Ok(documents(&String::from_utf8(output.stdout).unwrap())),
+        false => Err(said(&output)),
+    }
+}
+
+/// A values file that ships with the chart.
+pub fn values(name: &str) -> String {
+    deploy().join(format!("helm/weir/ci/{name}-values.yaml")).display().to_string()
+}

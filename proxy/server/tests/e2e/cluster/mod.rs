@@ -7,6 +7,7 @@ mod outages;
 mod rbac;
 mod rollouts;
 mod scale;
+mod shipped;
 mod starts;
 mod support;
 mod takeover;

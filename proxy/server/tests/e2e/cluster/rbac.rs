@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use weir_apiserver::{Access, ApiServer, Cluster, Options, Verb};
 
 /// What may be done, or was: verb, group, resource with its part.
-type Act = (String, String, String);
+pub(super) type Act = (String, String, String);
 
 /// The objects in a block of YAML of that page.
 fn roles(block: &str) -> Vec<Value> {
@@ -21,7 +21,7 @@ fn roles(block: &str) -> Vec<Value> {
 }
 
 /// Everything that roles allow.
-fn allowed(roles: &[Value]) -> BTreeSet<Act> {
+pub(super) fn allowed(roles: &[Value]) -> BTreeSet<Act> {
     let texts = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
     let mut all = BTreeSet::new();
     for rule in roles.iter().flat_map(|role| role["rules"].as_array().unwrap()) {
@@ -37,7 +37,7 @@ fn allowed(roles: &[Value]) -> BTreeSet<Act> {
 }
 
 /// Everything that was asked for.
-fn asked(server: &ApiServer) -> BTreeSet<Act> {
+pub(super) fn asked(server: &ApiServer) -> BTreeSet<Act> {
     let of_objects = server.take_requests().into_iter().filter(|request| !request.resource.is_empty());
     let act = |request: weir_apiserver::Request| {
         let resource = match request.subresource.as_str() {
@@ -59,7 +59,7 @@ fn addresses(server: &ApiServer) -> Vec<Value> {
 }
 
 /// A cluster in which only these roles hold, with everything that weir can make use of.
-fn scene(roles: &[Value]) -> (ApiServer, Pod) {
+pub(super) fn scene(roles: &[Value]) -> (ApiServer, Pod) {
     let access = Access::from_roles(roles);
     let server = in_memory_with(Options { access, ..Options::in_cluster("token") });
     let pod = Pod::start(Ipv4Addr::LOCALHOST.into(), "pod");
@@ -103,9 +103,15 @@ fn weir(server: &ApiServer, flags: &[&str]) -> Weir {
     start_with(&server.kubeconfig(), flags, &variables)
 }
 
-/// Does everything once with these flags: serves, writes statuses and Events, clears both, leaves.
+/// Does everything once with these flags.
 fn everything(server: &ApiServer, flags: &[&str], address: &str) {
     let weir = weir(server, &[&["--https", "127.0.0.1:0", "--election-ttl=4s"], flags].concat());
+    everything_with(server, weir, address, "weir-ingress-controller-leader");
+}
+
+/// Does everything once with a weir that has just become ready: it serves, writes statuses and Events, clears both, renews
+/// its Lease of this name, which must end within some seconds, and leaves.
+pub(super) fn everything_with(server: &ApiServer, weir: Weir, address: &str, lease: &str) {
     assert_eq!(get(weir.http, "web.example", "/").status, 308, "it has a certificate");
     until("the status is written", || addresses(server) == [json!({"ip": address})]);
     let broken = |name: &str| {
@@ -126,7 +132,7 @@ fn everything(server: &ApiServer, flags: &[&str], address: &str) {
     until("it is told again", || events(server).first().is_some_and(|event| event["count"] == 2));
     server.delete("ingresses", NAMESPACE, "broken").unwrap();
     until("it is cleared again", || events(server).is_empty());
-    let renewed = || server.get("leases", "weir", "weir-ingress-controller-leader").unwrap().unwrap();
+    let renewed = || server.get("leases", "weir", lease).unwrap().unwrap();
     let before = renewed()["spec"]["renewTime"].clone();
     until("the lease is renewed", || renewed()["spec"]["renewTime"] != before);
     for word in ["denied", "forbidden", "not allowed", "cannot"] {
@@ -142,7 +148,7 @@ fn everything(server: &ApiServer, flags: &[&str], address: &str) {
 }
 
 #[track_caller]
-fn check(roles: &[Value], asked: &BTreeSet<Act>, optional: &[(&str, &str, &str)]) {
+pub(super) fn check(roles: &[Value], asked: &BTreeSet<Act>, optional: &[(&str, &str, &str)]) {
     let allowed = allowed(roles);
     let optional: BTreeSet<Act> =
         optional.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect();
