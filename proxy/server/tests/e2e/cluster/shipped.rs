@@ -9,7 +9,7 @@ use crate::support::Weir;
 use rendered::{documents, is_installed, list, overlay, text, workloads};
 use serde_json::{Value, json};
 use std::process::Command;
-use weir_apiserver::ApiServer;
+use weir_apiserver::{ApiServer, Cluster};
 
 /// weir as a container of these objects has it: with its arguments and variables, but on ports that the system chooses,
 /// with a Lease that must soon be renewed, and without waiting for a load balancer that there is not.
