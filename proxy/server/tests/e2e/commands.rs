@@ -1,12 +1,12 @@
 //! The command line, beside what `start.rs` tries.
 
-use crate::support::{Weir, get, ingress};
+use crate::support::{Weir, binary, get, ingress};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 fn weir() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_weir"))
+    Command::new(binary())
 }
 
 #[test]

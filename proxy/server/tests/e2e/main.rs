@@ -25,6 +25,7 @@ mod heads;
 mod http2;
 mod https;
 mod identity;
+mod image;
 mod lanes;
 mod limits;
 mod lists;

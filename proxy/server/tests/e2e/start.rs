@@ -1,12 +1,12 @@
 //! How weir starts, fails to start, and ends.
 
-use crate::support::{PATIENCE, Weir, get, ingress};
+use crate::support::{PATIENCE, Weir, binary, get, ingress};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Output};
 
 /// Runs weir to its end. It must end by itself.
 fn run(arguments: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut command = Command::new(binary());
     let Output { status, stdout, stderr } = command.args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))

@@ -19,7 +19,7 @@ pub use gate::Gate;
 pub use lane::{LANES, Lane};
 pub use origin::{Origin, Peer, Reaction, Request};
 pub use peers::{Nginx, PYTHON, installed, installed_in_python};
-pub use weir::{WITH_SETTINGS, Weir, ingress, settings};
+pub use weir::{WITH_SETTINGS, Weir, binary, ingress, settings};
 
 use std::time::{Duration, Instant};
 

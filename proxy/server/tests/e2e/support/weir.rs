@@ -3,7 +3,7 @@
 use super::{PATIENCE, get, until};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -95,7 +95,7 @@ impl Weir {
 
     /// `weir serve` on this folder, on ports that the system chooses.
     pub fn command(folder: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let mut command = Command::new(binary());
         command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "off"]);
         command.arg("--source").arg(format!("manifests={}", folder.display()));
         command
@@ -234,6 +234,15 @@ impl Drop for Weir {
             eprintln!("{}", self.stderr());
         }
     }
+}
+
+/// The binary under test: the one that `WEIR_TEST_BINARY` names, such as a static one, or else the one that cargo built with
+/// the tests.
+pub fn binary() -> PathBuf {
+    let named = std::env::var_os("WEIR_TEST_BINARY").map(PathBuf::from);
+    let binary = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").into());
+    assert!(binary.is_file(), "{} is not there", binary.display());
+    binary
 }
 
 /// Reads a stream to its end on a thread of its own, shows each line to `see`, and keeps all.

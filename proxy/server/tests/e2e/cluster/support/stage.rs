@@ -2,7 +2,7 @@
 
 use super::objects::CLASS;
 use super::{is_ready, put, until};
-use crate::support::Weir;
+use crate::support::{Weir, binary};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::process::Command;
@@ -125,7 +125,7 @@ pub fn unready(kubeconfig: &str, flags: &[&str], variables: &[(&str, &str)]) -> 
 
 /// `weir serve --source kubernetes`, on ports that the system chooses, in an environment that knows of no cluster.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut command = Command::new(binary());
     command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "off"]);
     command.args(["--source", "kubernetes"]).env_remove("KUBECONFIG").env("HOME", "/nonexistent");
     command.env_remove("KUBERNETES_SERVICE_HOST").env_remove("KUBERNETES_SERVICE_PORT");
