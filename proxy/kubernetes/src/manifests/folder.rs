@@ -198,8 +198,8 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Ten thousand Ingresses with all that `kubectl get` adds to them fit in half of it.
-const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Most bytes of a file of manifests: ten thousand Ingresses with all that `kubectl get` adds to them fit in half of it.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_FILES: usize = 100_000;
 const MAX_DEPTH: usize = 32;
 const MAX_FOLDERS: usize = 10_000;

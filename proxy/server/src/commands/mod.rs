@@ -1,21 +1,25 @@
 //! What `weir` can be told to do.
 
+mod check;
 mod demo;
 mod serve;
 
+pub use check::CheckError;
 pub use demo::DemoError;
 pub use serve::ServeError;
 
 use clap::Parser;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "weir",
-    version,
+    version = VERSION.as_str(),
     about = "A reverse proxy that keeps every client inside its limits",
     max_term_width = 100
 )]
@@ -25,6 +29,19 @@ pub enum Command {
     Serve {
         /// Settings; see `weir serve --help`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        settings: Vec<String>,
+    },
+    /// Say what would become of manifests, and serve nothing: exit code 1 if something that they ask for would not be in
+    /// force
+    Check {
+        /// Files and folders; `-` is the standard input
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Name every object that has a finding, not the first five
+        #[arg(long)]
+        all: bool,
+        /// Settings as `weir serve` takes them, such as `-- --configmap=NAMESPACE/NAME`; flags of ingress-nginx too
+        #[arg(last = true)]
         settings: Vec<String>,
     },
     /// Print the table of annotations.
@@ -44,12 +61,25 @@ pub enum Command {
     },
 }
 
+/// The version, and the commit that it was built from where the build was told (`WEIR_COMMIT`): nothing that differs between
+/// two builds of the same sources.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("WEIR_COMMIT") {
+        Some(commit) if !commit.is_empty() => format!("{version} ({commit})"),
+        _ => version.to_owned(),
+    }
+});
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// `serve` did.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// `check` did, or found something.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// `demo` did.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -63,6 +93,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Serve(error) => error.exit_code(),
+            Self::Check(error) => error.exit_code(),
             Self::Demo(_) => ExitCode::FAILURE,
             Self::Output(_) => ExitCode::FAILURE,
         }
@@ -77,6 +108,10 @@ impl Command {
     pub fn run(self) -> Result<(), CommandError> {
         match self {
             Self::Serve { settings } => Ok(serve::run(&settings)?),
+            Self::Check { paths, all, settings } => {
+                let naming = if all { check::Naming::All } else { check::Naming::Some };
+                Ok(check::run(&paths, naming, &settings)?)
+            }
             Self::Demo { http, https, check } => {
                 let then = if check { demo::Then::Check } else { demo::Then::Wait };
                 Ok(demo::run(http, https, then)?)

@@ -74,7 +74,7 @@ impl ServeError {
 }
 
 /// Mistakes, each on a line of its own.
-struct Listed<'a>(&'a [Mistake]);
+pub(super) struct Listed<'a>(pub(super) &'a [Mistake]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

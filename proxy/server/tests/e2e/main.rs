@@ -29,6 +29,7 @@ mod image;
 mod lanes;
 mod limits;
 mod lists;
+mod migration;
 mod openssl;
 mod operators;
 mod origins;
