@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fs, io};
 use weir_core::policy::annotations::ANNOTATIONS;
-use weir_core::policy::row::Heritage;
+use weir_core::policy::row::{Heritage, Row};
 use weir_core::policy::{configmap, migration, pages, unsupported};
 
 #[test]
@@ -40,7 +40,7 @@ fn the_lists_of_the_page_about_migration_are_complete() {
     };
     let page = names(&migration::annotations());
     let rows = ANNOTATIONS.iter().filter(|row| row.heritage == Heritage::IngressNginx);
-    let rows = rows.flat_map(|row| row.names());
+    let rows = rows.flat_map(Row::names);
     let known = rows.chain(unsupported::ANNOTATIONS.iter().map(|entry| entry.name));
     for name in known {
         let times = page.iter().filter(|word| *word == name).count();
@@ -48,7 +48,7 @@ fn the_lists_of_the_page_about_migration_are_complete() {
     }
     let keys = names(&migration::keys());
     let rows = configmap::KEYS.iter().filter(|row| row.heritage == Heritage::IngressNginx);
-    for name in rows.flat_map(|row| row.names()).chain(unsupported::KEYS.iter().map(|entry| entry.name)) {
+    for name in rows.flat_map(Row::names).chain(unsupported::KEYS.iter().map(|entry| entry.name)) {
         assert!(keys.iter().any(|word| word == name), "{name} is in no list");
     }
     // A name that works is not among those that do not.

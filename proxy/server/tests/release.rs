@@ -33,7 +33,7 @@ fn sections(headings: &[&str], current: &str) -> Result<(), String> {
     let number = |heading: &str| {
         let version = heading.split(' ').next().unwrap_or_default();
         let parts: Option<Vec<u64>> = version.split('.').map(|part| part.parse().ok()).collect();
-        parts.filter(|parts| parts.len() == 3).ok_or(format!("{heading:?} is no version"))
+        parts.filter(|parts| parts.len() == 3).ok_or_else(|| format!("{heading:?} is no version"))
     };
     let numbers = released.iter().map(|heading| number(heading)).collect::<Result<Vec<_>, _>>()?;
     if !numbers.is_sorted_by(|newer, older| newer > older) {
@@ -146,7 +146,7 @@ fn complaints(workflow: &Value) -> Vec<String> {
         for step in job["steps"].as_array().into_iter().flatten() {
             if let Some(uses) = step["uses"].as_str() {
                 let version = uses.rsplit_once("@v").map(|(_, version)| version);
-                if !version.is_some_and(|version| version.split('.').count() == 3) {
+                if version.is_none_or(|version| version.split('.').count() != 3) {
                     complaints.push(format!("{uses} is no exact version"));
                 }
             }

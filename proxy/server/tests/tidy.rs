@@ -213,7 +213,9 @@ fn unknown_names(path: &str, text: &str, is_path: Exists<'_>, is_function: Exist
     let names = outside_of_blocks.flat_map(|text| text.split('`').skip(1).step_by(2));
     let unknown = names.filter(|name| {
         let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b));
-        let test = plain && !name.contains(['/', '.', '-']) && name.matches('_').count() >= 2;
+        // In capitals it is a variable of the environment.
+        let lower = !name.bytes().any(|b| b.is_ascii_uppercase());
+        let test = plain && lower && !name.contains(['/', '.', '-']) && name.matches('_').count() >= 2;
         let file = plain && !test && (ROOMS.iter().any(|room| name.starts_with(room)) || is_file_name(name));
         (test && !is_function(name)) || (file && !is_path(name))
     });
