@@ -375,16 +375,20 @@ const IMPURE: [&str; 14] = [
 const MAX_LINES: usize = 600;
 const VENDOR: &str = "vendor/";
 /// Pages whose names are checked.
-const NAMING: [&str; 10] = [
+const NAMING: [&str; 14] = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
+    "SECURITY.md",
+    "deploy/README.md",
+    "deploy/helm/weir/README.md",
     "deploy/image/README.md",
     "docs/compatibility.md",
     "docs/grammar.md",
     "docs/http2.md",
     "docs/migrate-from-ingress-nginx.md",
     "docs/release.md",
+    "docs/security.md",
     "docs/semantics.md",
 ];
 /// What paths begin with.

@@ -4,6 +4,7 @@
 //! objects to complaints, and a test breaks it once on purpose.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, reason = "helpers of a test binary")]
 
+mod audit;
 mod chart;
 mod checkov;
 mod kustomize;

@@ -127,15 +127,21 @@ fn of_probes(container: &Value) -> Vec<String> {
     all
 }
 
-/// The grace period is longer than what weir takes at most, and readiness ends before accepting does.
+/// The grace period is longer than what the end takes at most, and nobody is sent there any more when accepting ends.
 fn of_its_end(workload: &Value) -> Vec<String> {
     let Some(weir) = weir(workload) else { return Vec::new() };
+    let pod = &workload["spec"]["template"]["spec"];
     let time = |name: &str| flag(weir, name).and_then(duration);
-    let (Some(delay), Some(timeout)) = (time("shutdown-delay"), time("shutdown-timeout")) else {
+    let sleep = |it: &Value| it.pointer("/lifecycle/preStop/sleep/seconds").and_then(Value::as_u64);
+    // A sidecar is told to end when the others have ended, and these must wait.
+    let delay = match weir["restartPolicy"] == "Always" {
+        true => list(pod, "/containers").iter().filter_map(sleep).min().map(Duration::from_secs),
+        false => time("shutdown-delay"),
+    };
+    let (Some(delay), Some(timeout)) = (delay, time("shutdown-timeout")) else {
         return vec!["does not say how long its end takes".to_owned()];
     };
-    let grace = workload.pointer("/spec/template/spec/terminationGracePeriodSeconds").and_then(Value::as_u64);
-    let grace = Duration::from_secs(grace.unwrap_or(30));
+    let grace = Duration::from_secs(pod["terminationGracePeriodSeconds"].as_u64().unwrap_or(30));
     let probe = &weir["readinessProbe"];
     let number = |field: &str, default: u64| probe[field].as_u64().unwrap_or(default);
     let noticed = Duration::from_secs(number("periodSeconds", 10) * number("failureThreshold", 3));
