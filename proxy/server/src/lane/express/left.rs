@@ -1,6 +1,7 @@
 //! What of a response's body is still to come.
 
 use crate::lane::wire::{Chunks, Framing, Persistence, Progress, ResponseHead};
+use bytes::BytesMut;
 
 /// What of a body is still to come.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Left {
     ///
     /// # Errors
     /// When `part` is more than the body, or no valid part of it.
-    pub(crate) fn take_data(&mut self, part: &[u8], data: &mut Vec<u8>) -> Result<(), ()> {
+    pub(crate) fn take_data(&mut self, part: &[u8], data: &mut BytesMut) -> Result<(), ()> {
         let Self::Chunks(chunks) = self else {
             self.take(part)?;
             data.extend_from_slice(part);

@@ -16,7 +16,7 @@ use crate::pace::Armed;
 use crate::respond::GatewayError;
 use crate::shared::Shared;
 use crate::upstream::pool;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::SendStream;
 use h2::server::SendResponse;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -41,7 +41,7 @@ pub(super) async fn run(
     let read_timeout = policy.map_or(DEFAULT_READ_TIMEOUT, |policy| policy.origin.read_timeout);
     let body_here = buffer.data().len().saturating_sub(head.head);
     let mut left = Left::of(&head);
-    let mut data = buffers::take_text();
+    let mut data = BytesMut::with_capacity(body_here);
     let first = left.take_data(buffer.data().get(head.head..).unwrap_or_default(), &mut data);
     let mut fields = buffers::take_text();
     exchange.append_response_fields(&mut fields);
@@ -53,7 +53,6 @@ pub(super) async fn run(
     });
     buffers::give(buffer);
     let Some(told) = told else {
-        buffers::give_text(data);
         if let Some(upstream) = &mut exchange.outcome.upstream {
             upstream.result = UpstreamResult::InvalidResponse;
         }
@@ -69,7 +68,6 @@ pub(super) async fn run(
     let sent = respond.send_response(told, ends);
     flying.stage = Stage::Response;
     let Ok(stream) = sent else {
-        buffers::give_text(data);
         return flying.abort(Abort::at(Stage::Response, Stop::End));
     };
     let mut relay = Relay {
@@ -82,8 +80,7 @@ pub(super) async fn run(
         read_timeout,
         stall: shared.timeouts().write,
     };
-    let ended = if ends { Ok(()) } else { relay.body(&mut data).await };
-    buffers::give_text(data);
+    let ended = if ends { Ok(()) } else { relay.body(data.freeze()).await };
     let Relay { stream, origin, .. } = relay;
     match ended {
         Ok(()) => {
@@ -142,33 +139,12 @@ struct Relay<'a> {
 }
 
 impl Relay<'_> {
-    /// Sends `data` and what comes after it.
-    async fn body(&mut self, data: &mut Vec<u8>) -> Result<(), Cut> {
-        self.send(data).await?;
-        if self.left.is_done() {
-            return Ok(());
-        }
-        let mut block = buffers::take_block();
-        let copied = self.copy(&mut block, data).await;
-        buffers::give_block(block);
-        copied
-    }
-
-    async fn copy(&mut self, block: &mut [u8], data: &mut Vec<u8>) -> Result<(), Cut> {
+    /// Sends `first` and what comes after it. A stream that waits holds one piece of the body, and no block.
+    async fn body(&mut self, first: Bytes) -> Result<(), Cut> {
+        self.send(first).await?;
         while !self.left.is_done() {
             self.deadline.set(self.read_timeout);
-            let most = self.left.most(block.len());
-            let n = match self.read(block.get_mut(..most).unwrap_or_default()).await? {
-                0 if matches!(self.left, Left::UntilClose) => {
-                    self.exchange.release();
-                    return self.stream.send_data(Bytes::new(), true).map_err(|_| Cut::Client(Stop::Fail));
-                }
-                0 => return Err(Cut::Origin(UpstreamResult::Reset)),
-                n => n,
-            };
-            let part = block.get(..n).unwrap_or_default();
-            let taken = self.left.take_data(part, data);
-            taken.map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
+            let data = self.read().await?;
             if self.left.is_done() {
                 self.exchange.release();
             }
@@ -178,13 +154,19 @@ impl Relay<'_> {
     }
 
     /// Reads what the origin sends next, and notices when the client goes away before that.
-    async fn read(&mut self, space: &mut [u8]) -> Result<usize, Cut> {
+    async fn read(&mut self) -> Result<Bytes, Cut> {
         poll_fn(|cx| {
-            let mut into = ReadBuf::new(space);
-            match Pin::new(&mut self.origin.tcp).poll_read(cx, &mut into) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(into.filled().len())),
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Origin(UpstreamResult::Reset))),
-                Poll::Pending => {}
+            let mut block = buffers::take_block();
+            let most = self.left.most(PIECE.min(block.len()));
+            let mut space = ReadBuf::new(block.get_mut(..most).unwrap_or_default());
+            let polled = Pin::new(&mut self.origin.tcp).poll_read(cx, &mut space);
+            let read = polled.map(|read| match read {
+                Ok(()) => take(self.left, space.filled()),
+                Err(_) => Err(Cut::Origin(UpstreamResult::Reset)),
+            });
+            buffers::give_block(block);
+            if read.is_ready() {
+                return read;
             }
             match self.stream.poll_reset(cx) {
                 Poll::Ready(reset) => Poll::Ready(Err(Cut::Client(stop_of(reset)))),
@@ -197,28 +179,24 @@ impl Relay<'_> {
         .await
     }
 
-    /// Sends what there is of the body, and its end if that is all.
-    async fn send(&mut self, data: &mut Vec<u8>) -> Result<(), Cut> {
-        let mut bytes = Bytes::copy_from_slice(data);
-        data.clear();
+    /// Sends a piece of the body, and its end if that is all.
+    async fn send(&mut self, mut data: Bytes) -> Result<(), Cut> {
+        let gone = |_| Cut::Client(Stop::Fail);
         let ends = self.left.is_done();
-        while !bytes.is_empty() {
-            let room = self.room(bytes.len()).await?;
-            let now = bytes.split_to(room.min(bytes.len()));
+        while !data.is_empty() {
+            let room = self.room(data.len()).await?;
+            let now = data.split_to(room.min(data.len()));
             self.exchange.outcome.bytes_out += now.len() as u64;
             self.write_deadline.pay(now.len());
-            let is_last = ends && bytes.is_empty();
-            self.stream.send_data(now, is_last).map_err(|_| Cut::Client(Stop::Fail))?;
+            let is_last = ends && data.is_empty();
+            self.stream.send_data(now, is_last).map_err(gone)?;
             if is_last {
                 return Ok(());
             }
         }
         self.write_deadline.disarm();
-        if ends {
-            // The end of the chunks came without any data.
-            self.stream.send_data(Bytes::new(), true).map_err(|_| Cut::Client(Stop::Fail))?;
-        }
-        Ok(())
+        // The end came without any data.
+        if ends { self.stream.send_data(Bytes::new(), true).map_err(gone) } else { Ok(()) }
     }
 
     /// Waits until the client has room for some of `wanted` bytes, which it has to make at a least speed.
@@ -245,6 +223,21 @@ impl Relay<'_> {
     }
 }
 
+/// The data in `part`, which was read just now; nothing was read at the end of the connection.
+fn take(left: &mut Left, part: &[u8]) -> Result<Bytes, Cut> {
+    if part.is_empty() {
+        let is_end = matches!(left, Left::UntilClose);
+        *left = Left::Bytes(0);
+        return if is_end { Ok(Bytes::new()) } else { Err(Cut::Origin(UpstreamResult::Reset)) };
+    }
+    let mut data = BytesMut::with_capacity(part.len());
+    let taken = left.take_data(part, &mut data);
+    taken.map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
+    Ok(data.freeze())
+}
+
+/// Bytes of a body that are read at once, and that a stream holds while its client has no room for them.
+const PIECE: usize = 16 * 1024;
 /// Where a policy says nothing.
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// What HTTP/2 says in another way, or not at all (RFC 9113 section 8.2.2).
