@@ -1,9 +1,9 @@
 //! A folder and its subfolders → the files to read.
 
+use crate::files::{Inode, Stamp, reason};
 use std::collections::BTreeSet;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,40 +36,6 @@ pub(super) enum Reach {
     Inside,
     /// A symbolic link leads elsewhere.
     Outside,
-}
-
-/// Identity of a file or folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Inode {
-    device: u64,
-    number: u64,
-}
-
-impl Inode {
-    fn of(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), number: metadata.ino() }
-    }
-}
-
-/// Equal stamps mean that a file was not written in between. The time of the last change of the inode is in it because
-/// tools set the other one back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stamp {
-    inode: Inode,
-    size: u64,
-    written: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: Inode::of(metadata),
-            size: metadata.size(),
-            written: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
 }
 
 /// Lists the manifests of a folder.
@@ -188,18 +154,8 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
-/// Without the number that Rust adds.
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "not found".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::NotADirectory => "not a folder".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-/// Most bytes of a file of manifests: ten thousand Ingresses with all that `kubectl get` adds to them fit in half of it.
-pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Ten thousand Ingresses with all that `kubectl get` adds to them fit in half of it.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_FILES: usize = 100_000;
 const MAX_DEPTH: usize = 32;
 const MAX_FOLDERS: usize = 10_000;

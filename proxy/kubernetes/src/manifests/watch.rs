@@ -4,8 +4,9 @@
 //! [`Manifests::refresh`] alone. A lost event therefore costs time and nothing else: the folder is looked at now and then
 //! without one, and often where events cannot be had or do not tell everything.
 
-use super::folder::{Inode, Reach};
+use super::folder::Reach;
 use super::{Manifests, SourceError};
+use crate::files::Inode;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;

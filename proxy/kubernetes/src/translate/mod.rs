@@ -8,6 +8,7 @@ mod backend;
 mod class;
 pub(crate) mod findings;
 mod options;
+mod pod;
 mod policy;
 mod rules;
 mod secrets;
@@ -19,6 +20,7 @@ pub use class::{ClassByName, WithoutClass};
 pub use options::{
     BackendOverride, CatchAll, ExternalNames, Namespaces, ObjectName, Options, ParseOptionError,
 };
+pub use pod::{Pod, pod};
 
 use crate::objects::{HasMeta, Kind, Objects};
 use findings::Findings;
@@ -32,9 +34,14 @@ use weir_core::declaration::{BackendName, BackendSpec, Declaration, Ingress};
 pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Finding>) {
     let mut findings = Vec::new();
     let policies = policy::Reader::new(objects, options, &mut findings);
+    let classes = class::Classes::new(objects, options);
     let mut backends = backend::Backends::new(objects, options);
 
-    let ours = claimed(objects, options, &mut findings);
+    let ours = objects
+        .ingresses
+        .iter()
+        .filter(|ingress| classes.claim(ingress, &mut findings) == class::Claim::Ours);
+    let ours: Vec<_> = ours.collect();
     // They are large, and there may be ten thousand: a list that grew would take twice the room.
     let mut ingresses = Vec::with_capacity(ours.len());
     let made = ours
@@ -53,24 +60,6 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
         default_backend,
     };
     (declaration, findings)
-}
-
-/// The Ingresses that are ours, by namespace and name: those of our classes, in the namespaces that are watched.
-pub fn ours<'a>(objects: &'a Objects, options: &Options) -> Vec<&'a networking::Ingress> {
-    claimed(objects, options, &mut Vec::new())
-}
-
-fn claimed<'a>(
-    objects: &'a Objects,
-    options: &Options,
-    findings: &mut Vec<Finding>,
-) -> Vec<&'a networking::Ingress> {
-    let classes = class::Classes::new(objects, options);
-    objects
-        .ingresses
-        .iter()
-        .filter(|ingress| classes.claim(ingress, findings) == class::Claim::Ours)
-        .collect()
 }
 
 /// What stands behind these backends now: for a change of endpoints, which changes nothing else. Equal to what
@@ -102,7 +91,9 @@ fn ingress(
     all: &mut Vec<Finding>,
 ) -> Option<Ingress> {
     let object_ref = Kind::Ingress.object_ref(&object.metadata);
-    let policy = policies.read(&object_ref, object, all);
+    let none = BTreeMap::new();
+    let annotations = object.metadata.annotations.as_ref().unwrap_or(&none);
+    let policy = policies.read(&object_ref, annotations, all);
     // Its backend is an alternative to another Ingress's; it must never be taken for an Ingress of its own. The reader
     // of annotations has told its owner.
     if policy.canary {

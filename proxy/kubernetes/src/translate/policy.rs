@@ -3,13 +3,12 @@
 use super::findings::Findings;
 use super::options::Options;
 use crate::objects::{Kind, Objects};
-use k8s_openapi::api::networking::v1 as networking;
 use std::collections::BTreeMap;
 use weir_core::Finding;
 use weir_core::finding::ObjectRef;
 use weir_core::policy::{self, Policy, Prefixes, Settings};
 
-/// Reads the annotations of Ingresses.
+/// Reads annotations.
 pub(super) struct Reader {
     pub(super) settings: Settings,
     prefixes: Prefixes,
@@ -24,15 +23,13 @@ impl Reader {
         }
     }
 
-    /// What the annotations of an Ingress say.
+    /// What the annotations of an object say.
     pub(super) fn read(
         &self,
         object_ref: &ObjectRef,
-        object: &networking::Ingress,
+        annotations: &BTreeMap<String, String>,
         findings: &mut Vec<Finding>,
     ) -> Policy {
-        let none = BTreeMap::new();
-        let annotations = object.metadata.annotations.as_ref().unwrap_or(&none);
         let (policy, found) = policy::read(object_ref, annotations, &self.settings, &self.prefixes);
         findings.extend(found);
         policy

@@ -1,6 +1,7 @@
 mod backends;
 mod classes;
 mod endpoints;
+mod pod;
 mod secrets;
 
 use super::*;
