@@ -12,6 +12,7 @@ pub mod connection;
 pub mod counters;
 pub mod deadline;
 pub mod exchange;
+pub mod footprint;
 pub mod lane;
 pub mod linger;
 pub mod listen;

@@ -6,6 +6,7 @@ pub mod annotations;
 pub mod configmap;
 mod edge;
 mod limits;
+pub mod migration;
 mod origin;
 pub mod pages;
 pub mod read;

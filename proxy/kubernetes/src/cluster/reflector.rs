@@ -86,8 +86,19 @@ pub(super) struct Reflector<R> {
 pub(super) enum Denied {
     /// Something is wrong.
     IsAFailure,
-    /// It need not be seen: as if there were no such objects.
+    /// It need not be seen: as if there were no such objects, unless some were seen before.
     MeansNone,
+}
+
+/// What was told so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Known {
+    /// Nothing.
+    Nothing,
+    /// That there is nothing, for we may not see it.
+    Denied,
+    /// A list.
+    Listed,
 }
 
 /// Nobody listens any more.
@@ -119,15 +130,24 @@ impl<R: Resource> Reflector<R> {
 
     async fn follow(&self) -> Result<std::convert::Infallible, Deaf> {
         let mut pause = Pause::new(self.timing);
+        let mut known = Known::Nothing;
         loop {
             let mut version = match self.list().await? {
                 Ok(version) => version,
-                Err(Unlisted::Denied(why)) if self.denied == Denied::MeansNone => {
-                    tracing::info!(stream = %self.stream, why, "not allowed to see these, and taken as if there were none");
-                    self.tell(What::Began).await?;
-                    self.tell(What::Ended).await?;
-                    // Someone may allow it later.
-                    tokio::time::sleep(self.timing.watch).await;
+                // An API server that has just started denies everything until it has read the roles: what was seen once
+                // is not gone for that.
+                Err(Unlisted::Denied(why)) if self.denied == Denied::MeansNone && known != Known::Listed => {
+                    if known == Known::Nothing {
+                        tracing::info!(stream = %self.stream, why, "not allowed to see these, and taken as if there were none");
+                        self.tell(What::Began).await?;
+                        self.tell(What::Ended).await?;
+                        known = Known::Denied;
+                    }
+                    // It may be allowed in a moment, or later, or never.
+                    match pause.is_longest() {
+                        true => tokio::time::sleep(self.timing.watch).await,
+                        false => pause.take().await,
+                    }
                     continue;
                 }
                 Err(Unlisted::Denied(why) | Unlisted::Failed(why)) => {
@@ -136,6 +156,7 @@ impl<R: Resource> Reflector<R> {
                     continue;
                 }
             };
+            known = Known::Listed;
             self.works();
             loop {
                 let began = Instant::now();
@@ -281,6 +302,10 @@ impl Pause {
 
     fn reset(&mut self) {
         self.next = self.timing.pause_min;
+    }
+
+    fn is_longest(&self) -> bool {
+        self.next >= self.timing.pause_max
     }
 
     async fn take(&mut self) {

@@ -154,8 +154,8 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
-/// Ten thousand Ingresses with all that `kubectl get` adds to them fit in half of it.
-const MAX_FILE_BYTES: u64 = 64 << 20;
+/// Most bytes of a file of manifests: ten thousand Ingresses with all that `kubectl get` adds to them fit in half of it.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_FILES: usize = 100_000;
 const MAX_DEPTH: usize = 32;
 const MAX_FOLDERS: usize = 10_000;

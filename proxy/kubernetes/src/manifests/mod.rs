@@ -20,6 +20,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use folder::MAX_FILE_BYTES;
 pub use problem::{Place, Problem};
 pub use store::Loaded;
 pub use watch::Watcher;
@@ -41,6 +42,38 @@ pub fn load(folder: impl Into<PathBuf>) -> Result<Loaded, SourceError> {
     check(&folder)?;
     let mut store = Store::new(folder);
     store.refresh();
+    Ok(store.load())
+}
+
+/// What [`read`] reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file or a folder, as [`load`] reads one.
+    Path(PathBuf),
+    /// A text that is no file, and what to call it.
+    Text(PathBuf, String),
+}
+
+/// Reads files, folders and texts once, as if they were one folder.
+///
+/// # Errors
+///
+/// If one of them cannot be read. Files in folders that cannot be are problems, not errors.
+pub fn read(inputs: impl IntoIterator<Item = Input>) -> Result<Loaded, SourceError> {
+    let mut store = Store::new(PathBuf::new());
+    for input in inputs {
+        match input {
+            Input::Text(name, text) => store.put(name.into(), Ok(text)),
+            Input::Path(path) if path.is_dir() => {
+                check(&path)?;
+                store.put_folder(&path);
+            }
+            Input::Path(path) => match folder::read(&path) {
+                Ok(text) => store.put(path.into(), Ok(text)),
+                Err(reason) => return Err(SourceError::File { file: path, reason }),
+            },
+        }
+    }
     Ok(store.load())
 }
 
@@ -110,6 +143,14 @@ pub enum SourceError {
         folder: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// The file is missing, may not be read, or is no text of an acceptable size.
+    #[error("cannot read {}: {reason}", file.display())]
+    File {
+        /// As it was given.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// The system has no thread left.
     #[error("cannot start a thread to watch the manifests")]

@@ -76,6 +76,26 @@ impl Store {
         change
     }
 
+    /// Takes a text that no folder has, or why there is none.
+    pub(super) fn put(&mut self, path: Arc<Path>, text: Result<String, String>) {
+        let mut file = File::new(Arc::clone(&path));
+        file.update(text);
+        self.files.insert(path, Known { stamp: None, file });
+    }
+
+    /// Takes the files of one more folder, under their paths from here.
+    pub(super) fn put_folder(&mut self, folder: &Path) {
+        let listing = folder::list(folder);
+        for listed in listing.files {
+            let path = folder.join(listed.path);
+            let text = folder::read(&path);
+            self.put(path.into(), text);
+        }
+        for (path, reason) in listing.unreadable {
+            self.put(folder.join(path).into(), Err(reason));
+        }
+    }
+
     /// What the folder looks like from outside. Equal fingerprints mean that there is nothing new to read.
     pub(super) fn fingerprint(&self) -> u64 {
         let listing = folder::list(&self.folder);

@@ -29,6 +29,15 @@ pub(super) enum Act {
     Clear(EventName),
 }
 
+impl Act {
+    fn name(&self) -> EventName {
+        match self {
+            Self::Tell(event) => name_of(event),
+            Self::Clear(name) => name.clone(),
+        }
+    }
+}
+
 /// The Events that were written and those that should be.
 #[derive(Debug, Default)]
 pub(super) struct Events {
@@ -36,6 +45,8 @@ pub(super) struct Events {
     wanted: BTreeMap<EventName, Finding>,
     /// What was told, and when last.
     told: BTreeMap<EventName, Instant>,
+    /// What the API server did not allow, and when: an API server that has just started denies everything.
+    refused: BTreeMap<EventName, Instant>,
 }
 
 impl Events {
@@ -46,6 +57,8 @@ impl Events {
         findings.sort_by(|a, b| (b.severity, a).cmp(&(a.severity, b)));
         self.wanted =
             findings.into_iter().take(MOST).map(|finding| (name(finding), finding.clone())).collect();
+        let Self { wanted, told, refused } = self;
+        refused.retain(|name, _| wanted.contains_key(name) || told.contains_key(name));
     }
 
     /// Says that there is an Event of ours, from another time.
@@ -62,25 +75,31 @@ impl Events {
         uid: impl Fn(&ObjectRef) -> Option<String>,
     ) -> Option<Act> {
         // Those that are wrong go before new ones come.
-        if let Some(name) = self.told.keys().find(|name| !self.wanted.contains_key(name)) {
+        let after = |time: &Instant, pause| now.saturating_duration_since(*time) >= pause;
+        let may = |name: &EventName| self.refused.get(name).is_none_or(|refused| after(refused, LATER));
+        let mut told = self.told.keys();
+        if let Some(name) = told.find(|name| !self.wanted.contains_key(name) && may(name)) {
             return Some(Act::Clear(name.clone()));
         }
-        let is_due = |name: &EventName| match self.told.get(name) {
-            Some(told) => now.saturating_duration_since(*told) >= AGAIN,
-            None => true,
-        };
-        let (name, finding) = self.wanted.iter().find(|(name, _)| is_due(name))?;
+        let is_due = |name: &EventName| self.told.get(name).is_none_or(|told| after(told, AGAIN));
+        let (name, finding) = self.wanted.iter().find(|(name, _)| is_due(name) && may(name))?;
         Some(Act::Tell(Box::new(event(name, finding, wall, reporter, uid(&finding.object)))))
     }
 
-    /// What was to be done was done, or cannot be: it is not tried again at once.
+    /// What was to be done was done.
     pub(super) fn done(&mut self, act: &Act, now: Instant) {
+        self.refused.remove(&act.name());
         match act {
             Act::Tell(event) => {
                 self.told.insert(name_of(event), now);
             }
             Act::Clear(name) => drop(self.told.remove(name)),
         }
+    }
+
+    /// What was to be done is not allowed: others have their turn, and it is tried again later.
+    pub(super) fn refused(&mut self, act: &Act, now: Instant) {
+        self.refused.insert(act.name(), now);
     }
 }
 
@@ -180,6 +199,8 @@ pub(super) const COMPONENT: &str = "weir.dev/ingress-controller";
 const MOST: usize = 1000;
 /// How often an Event that still holds is told.
 const AGAIN: Duration = Duration::from_secs(30 * 60);
+/// How long what was refused is not tried again: where it is never allowed, a thousand are no load.
+const LATER: Duration = Duration::from_secs(5 * 60);
 /// Fowler, Noll and Vo's hash of 64 bits (FNV-1a): names need to be equal wherever they are made, not secret.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
@@ -229,6 +250,33 @@ mod tests {
         assert!(cleared[0].name.starts_with("b.weir-") && cleared[0].namespace == "shop");
         events.want(&[]);
         assert_eq!(all(&mut events, start + AGAIN).1.len(), 1);
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_later_and_keeps_no_other_waiting() {
+        let mut events = Events::default();
+        let start = Instant::now();
+        let (a, b) = (finding("Ingress", "a", "x"), finding("Ingress", "b", "x"));
+        events.want(&[a.clone(), b.clone()]);
+        let next = |events: &Events, now| events.next(now, Timestamp::UNIX_EPOCH, "weir-0", |_| None);
+        let first = next(&events, start).unwrap();
+        events.refused(&first, start);
+        assert_eq!(all(&mut events, start).0.len(), 1, "the other");
+        let (told, _) = all(&mut events, start + LATER);
+        assert_eq!(told.iter().map(name_of).collect::<Vec<_>>(), [first.name()]);
+        // So it is with what is to be cleared.
+        let now = start + LATER;
+        events.want(&[]);
+        let first = next(&events, now).unwrap();
+        events.refused(&first, now);
+        assert_eq!(all(&mut events, now).1.len(), 1, "the other");
+        assert_eq!(all(&mut events, now + LATER).1, [first.name()]);
+        // What nobody wants any more is forgotten.
+        events.want(std::slice::from_ref(&a));
+        let act = next(&events, now).unwrap();
+        events.refused(&act, now);
+        events.want(&[b]);
+        assert!(events.refused.is_empty());
     }
 
     #[test]

@@ -34,14 +34,9 @@ use weir_core::declaration::{BackendName, BackendSpec, Declaration, Ingress};
 pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Finding>) {
     let mut findings = Vec::new();
     let policies = policy::Reader::new(objects, options, &mut findings);
-    let classes = class::Classes::new(objects, options);
     let mut backends = backend::Backends::new(objects, options);
 
-    let ours = objects
-        .ingresses
-        .iter()
-        .filter(|ingress| classes.claim(ingress, &mut findings) == class::Claim::Ours);
-    let ours: Vec<_> = ours.collect();
+    let ours = claimed(objects, options, &mut findings);
     // They are large, and there may be ten thousand: a list that grew would take twice the room.
     let mut ingresses = Vec::with_capacity(ours.len());
     let made = ours
@@ -60,6 +55,24 @@ pub fn translate(objects: &Objects, options: &Options) -> (Declaration, Vec<Find
         default_backend,
     };
     (declaration, findings)
+}
+
+/// The Ingresses that are ours, by namespace and name: those of our classes, in the namespaces that are watched.
+pub fn ours<'a>(objects: &'a Objects, options: &Options) -> Vec<&'a networking::Ingress> {
+    claimed(objects, options, &mut Vec::new())
+}
+
+fn claimed<'a>(
+    objects: &'a Objects,
+    options: &Options,
+    findings: &mut Vec<Finding>,
+) -> Vec<&'a networking::Ingress> {
+    let classes = class::Classes::new(objects, options);
+    objects
+        .ingresses
+        .iter()
+        .filter(|ingress| classes.claim(ingress, findings) == class::Claim::Ours)
+        .collect()
 }
 
 /// What stands behind these backends now: for a change of endpoints, which changes nothing else. Equal to what

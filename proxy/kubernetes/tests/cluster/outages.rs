@@ -1,9 +1,10 @@
 //! An API server that goes wrong.
 
-use crate::support::{Follower, put_all, put_endpoints, put_ingress, server, until};
+use crate::support::{Follower, ingress, put_all, put_endpoints, put_ingress, server, until};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use weir_apiserver::{Cluster as _, Disturbance, Failure, History, Matching, Pace, Verb};
+use weir_kubernetes::objects::Kind;
 
 /// What happens to the watches, and whether it happens to what is listed again too.
 #[track_caller]
@@ -64,6 +65,60 @@ fn answers_that_fail_or_hang_are_asked_for_again() {
         server.faults().compact();
         server.faults().disturb(Matching::all(), Disturbance::Reset);
     });
+}
+
+/// One namespace, with an Ingress that is ours only because of the class that an IngressClass makes ours.
+fn with_a_class_of_another_name() -> weir_apiserver::ApiServer {
+    let server = server();
+    server
+        .put_value(json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "second"},
+            "spec": {"controller": "weir.dev/ingress-controller"},
+        }))
+        .unwrap();
+    let mut object = ingress("shop", "a", &json!({}));
+    object["spec"]["ingressClassName"] = json!("second");
+    server.put_value(object).unwrap();
+    server
+}
+
+fn in_one_namespace(settings: &mut weir_kubernetes::cluster::Settings) {
+    settings.options.watch_namespace = Some("shop".to_owned());
+    settings.options.class_by_name = weir_kubernetes::translate::ClassByName::WithoutClassObjects;
+}
+
+/// An API server that has just started denies everything until it has read the roles.
+#[test]
+fn classes_that_were_seen_are_not_gone_because_they_may_not_be_seen_for_a_moment() {
+    let server = with_a_class_of_another_name();
+    let follower = Follower::start_with(&server, in_one_namespace);
+    follower.until_hosts(&["a.example"]);
+    let classes = Matching::all().resource("ingressclasses");
+    server.faults().fail_next(1_000_000, classes.clone().verb(Verb::List), Failure::Answer(403, None));
+    put_all(&server, "shop", "b", &["192.0.2.1"]);
+    follower.until_hosts(&["a.example", "b.example"]);
+    server.faults().compact();
+    server.faults().disturb(classes, Disturbance::Error(410));
+    until("it was denied again and again", || {
+        let failures = follower.cluster.health().failures();
+        failures.iter().any(|(kind, count)| *kind == Kind::IngressClass && *count >= 3)
+    });
+    assert!(follower.is_silent(), "nothing is taken back");
+    server.faults().clear();
+    until("all is well again", || follower.cluster.health().age(Instant::now()) == Duration::ZERO);
+    assert!(follower.is_silent());
+}
+
+#[test]
+fn classes_that_may_soon_be_seen_are_asked_for_again_soon() {
+    let server = with_a_class_of_another_name();
+    let classes = Matching::all().verb(Verb::List).resource("ingressclasses");
+    server.faults().fail_next(3, classes, Failure::Answer(403, None));
+    let follower = Follower::start_with(&server, |settings| {
+        in_one_namespace(settings);
+        settings.timing.watch = Duration::from_secs(3600);
+    });
+    follower.until_hosts(&["a.example"]);
 }
 
 #[test]

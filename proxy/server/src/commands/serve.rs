@@ -4,6 +4,7 @@ use crate::access_log::{self, AccessLog, Writer};
 use crate::admin::{self, AdminError};
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::footprint;
 use crate::lookout;
 use crate::server::{Config, Server, StartError};
 use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
@@ -15,6 +16,7 @@ use crate::upstream::resolve;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +26,10 @@ use weir_core::engine::EngineConfig;
 use weir_core::finding::{ObjectRef, Severity};
 use weir_core::{Engine, Finding};
 use weir_kubernetes::cluster::{self, ClusterError, Update};
-use weir_kubernetes::manifests::{SourceError, Watcher};
+use weir_kubernetes::manifests::{self, SourceError};
+use weir_kubernetes::podinfo::{self, PodInfoError};
 use weir_kubernetes::translate::ObjectName;
-use weir_kubernetes::{Cluster, Manifests};
+use weir_kubernetes::{Cluster, Manifests, PodInfo};
 
 /// Why `weir serve` did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,9 @@ pub enum ServeError {
     /// The source cannot be read.
     #[error("--source")]
     Source(#[from] SourceError),
+    /// The pod's annotations cannot be read, or what is mounted beside them.
+    #[error("--source podinfo")]
+    PodInfo(#[from] PodInfoError),
     /// The cluster cannot be followed.
     #[error("cannot follow the cluster (--source kubernetes)")]
     Cluster(#[from] ClusterError),
@@ -91,6 +97,9 @@ pub(super) fn run(arguments: &[String]) -> Result<(), ServeError> {
     let settings::Read { settings, warnings } = read.map_err(ServeError::Settings)?;
     telemetry::start(&settings.log_level, settings.log_format)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(Source::PodInfo(_)) = settings.source {
+        footprint::take_small_pages();
+    }
     let running = start(&settings)?;
     announce(&settings, &running.server, running.admin)?;
     running.wait()
@@ -112,9 +121,11 @@ enum Following {
     /// There is none.
     Nothing,
     /// A folder.
-    Manifests(Watcher),
+    Manifests(manifests::Watcher),
     /// A cluster.
     Cluster(Cluster),
+    /// The annotations of our own pod.
+    PodInfo(podinfo::Watcher),
 }
 
 impl Following {
@@ -130,6 +141,10 @@ impl Following {
         match self {
             Self::Manifests(watcher) => {
                 tracing::info!("reading the manifests again; settings need a restart");
+                watcher.refresh();
+            }
+            Self::PodInfo(watcher) => {
+                tracing::info!("reading the annotations of the pod again; settings need a restart");
                 watcher.refresh();
             }
             Self::Nothing | Self::Cluster(_) => tracing::info!("there are no files to read again"),
@@ -241,6 +256,14 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeErr
                 manifests.spawn(move |declaration, findings| apply(&state, declaration, findings))?;
             Ok(Following::Manifests(watcher))
         }
+        Some(Source::PodInfo(file)) => {
+            let podinfo = PodInfo::new(podinfo_settings(settings, file))?;
+            let (declaration, findings) = podinfo.load();
+            apply(state, declaration, findings);
+            let state = state.clone();
+            let watcher = podinfo.spawn(move |declaration, findings| apply(&state, declaration, findings))?;
+            Ok(Following::PodInfo(watcher))
+        }
         Some(Source::Kubernetes) => {
             let cluster = cluster::Settings {
                 options: settings.options(),
@@ -272,6 +295,20 @@ fn follow(settings: &Settings, state: &Arc<State>) -> Result<Following, ServeErr
     }
 }
 
+fn podinfo_settings(settings: &Settings, file: &Path) -> podinfo::Settings {
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    podinfo::Settings {
+        file: file.to_owned(),
+        // The host of a pod has its name, unless it was given another or the node's.
+        pod: own_pod().unwrap_or_else(|| ObjectName { namespace: "default".to_owned(), name: host() }),
+        upstreams: settings.pod.upstreams.clone(),
+        tls_secret: settings.pod.tls_secret.clone(),
+        secrets: settings.pod.secrets.clone(),
+        config_map: settings.pod.config_map.clone(),
+        options: settings.options(),
+    }
+}
+
 /// The node that we run on, if our zone is wanted and the node's name was given to us (by the downward API).
 fn own_node(settings: &Settings) -> Option<String> {
     let wanted = settings.objects.topology_aware_routing && settings.objects.zone.is_none();
@@ -297,9 +334,13 @@ fn identity() -> String {
 
 /// The object with the settings of the whole proxy, or what stands for it if there is none.
 fn settings_object(settings: &Settings) -> ObjectRef {
-    match &settings.objects.configmap {
-        Some(name) => ObjectRef::new("ConfigMap", &name.namespace, &name.name),
-        None => ObjectRef::new("Settings", "", "--configmap"),
+    match (&settings.source, &settings.objects.configmap, &settings.pod.config_map) {
+        (Some(Source::PodInfo(_)), _, Some(folder)) => {
+            ObjectRef::new("ConfigMap", "", folder.display().to_string())
+        }
+        (Some(Source::PodInfo(_)), _, None) => ObjectRef::new("Settings", "", "--configmap-dir"),
+        (_, Some(name), _) => ObjectRef::new("ConfigMap", &name.namespace, &name.name),
+        (_, None, _) => ObjectRef::new("Settings", "", "--configmap"),
     }
 }
 

@@ -29,11 +29,6 @@ pub(super) fn find(name: &str) -> Option<&'static Foreign> {
     FLAGS.iter().find(|flag| flag.name == name)
 }
 
-/// A flag of weir that this version does not have yet.
-pub(super) fn is_of_a_later_version(name: &str) -> bool {
-    LATER.contains(&name)
-}
-
 pub(super) static FLAGS: &[Foreign] = &[
     set("http-port", "http", |settings, text| {
         value::port(text).map(|port| settings.http = vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))])
@@ -114,5 +109,3 @@ const fn ignore(name: &'static str) -> Foreign {
 const fn ignore_switch(name: &'static str) -> Foreign {
     Foreign { name, effect: Effect::IgnoreSwitch }
 }
-
-const LATER: [&str; 1] = ["upstream"];

@@ -1,10 +1,11 @@
 //! Flags, environment and file laid over each other.
 
 use super::foreign::{self, Effect};
-use super::table::{Arity, Row, rows};
-use super::{Mistake, Read, Settings, Source};
+use super::table::{Arity, GROUPS, Row, rows};
+use super::{Admin, Mistake, Read, Settings, Source, value};
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use weir_core::policy::row::nearest;
 
@@ -44,33 +45,48 @@ pub fn read(
     let flags = lex(arguments, &mut mistakes);
     let file = file(&flags, environment, open, &mut mistakes);
     let mut settings = Settings::default();
-    let mut given = Vec::new();
+    let mut given = BTreeMap::new();
     for row in rows() {
         let values = of_flags(row, &flags).or_else(|| of_environment(row, environment));
         let Some(values) = values.or_else(|| file.get(row.name).cloned()) else { continue };
-        given.push(row.name);
+        let place = values.first().map_or_else(|| format!("--{}", row.name), |given| given.place.clone());
+        given.insert(row.name, place);
         if let Arity::Many(clear) = row.arity {
             clear(&mut settings);
         }
         // An empty list takes the default away, which is right for all but what cannot be done without.
-        if values.is_empty() && row.name == "http" {
+        if values.is_empty() && matches!(row.name, "http" | "upstream") {
             let expected = "expected one address at least".to_owned();
-            mistakes.push(Mistake { place: "--http".to_owned(), value: None, expected });
+            mistakes.push(Mistake { place: format!("--{}", row.name), value: None, expected });
         }
         for Given { place, value } in values {
             if let Err(expected) = (row.set)(&mut settings, &value) {
                 mistakes.push(Mistake { place, value: Some(value), expected });
             }
         }
+        if row.name == "source" {
+            // What comes after it wins over the defaults that come with it.
+            settings.fit();
+        }
     }
-    let warnings = apply_foreign(&flags, &given, &mut settings, &mut mistakes);
-    if settings.source.is_none() && !given.contains(&"source") {
-        let expected = "is missing: expected kubernetes or manifests=DIR".to_owned();
-        mistakes.push(Mistake { place: "--source".to_owned(), value: None, expected });
+    let mut warnings = apply_foreign(&flags, &given, &mut settings, &mut mistakes);
+    warnings.extend(without_effect(&given, settings.source.as_ref()));
+    let mut missing = |name: &str, expected: &str| {
+        let expected = format!("is missing: {expected}");
+        mistakes.push(Mistake { place: format!("--{name}"), value: None, expected });
+    };
+    if !given.contains_key("source") {
+        missing("source", value::SOURCE);
     }
+    if matches!(settings.source, Some(Source::PodInfo(_))) && !given.contains_key("upstream") {
+        missing("upstream", "expected the address of the other container, such as 127.0.0.1:8080");
+    }
+    mistakes.extend(circles(&settings));
     if let Some(selector) = &settings.objects.watch_namespace_selector {
         let expected = match (&settings.source, &settings.objects.watch_namespace) {
-            (Some(Source::Manifests(_)), _) => Some("expected --source kubernetes with it"),
+            (Some(Source::Manifests(_) | Source::PodInfo(_)), _) => {
+                Some("expected --source kubernetes with it")
+            }
             (_, Some(_)) => Some("expected it or --watch-namespace, not both"),
             (_, None) => None,
         };
@@ -155,9 +171,6 @@ fn known(name: &str) -> Result<(&'static str, Form), String> {
     if let Some(flag) = foreign::find(name) {
         let form = if matches!(flag.effect, Effect::IgnoreSwitch) { Form::Switch } else { Form::Value };
         return Ok((flag.name, form));
-    }
-    if foreign::is_of_a_later_version(name) {
-        return Err("is not in this version".to_owned());
     }
     Err(unknown("flag", "--", name))
 }
@@ -267,7 +280,7 @@ fn scalar(value: serde_json::Value) -> Option<String> {
 /// Applies the flags of ingress-nginx in the order of their list. Returns what to warn of.
 fn apply_foreign(
     flags: &Flags,
-    given: &[&str],
+    given: &BTreeMap<&str, String>,
     settings: &mut Settings,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<String> {
@@ -277,7 +290,7 @@ fn apply_foreign(
             continue;
         };
         match flag.effect {
-            Effect::Set(row, _) if given.contains(&row) => {
+            Effect::Set(row, _) if given.contains_key(row) => {
                 warnings.push(format!("{place} is accepted and has no effect beside --{row}"));
             }
             Effect::Set(_, set) => {
@@ -293,6 +306,34 @@ fn apply_foreign(
     warnings
 }
 
+/// Upstreams that are ourselves.
+fn circles(settings: &Settings) -> impl Iterator<Item = Mistake> {
+    let admin = match settings.admin {
+        Admin::On(address) => Some(address),
+        Admin::Off => None,
+    };
+    let ours = move || settings.http.iter().chain(&settings.https).copied().chain(admin);
+    settings.pod.upstreams.iter().filter_map(move |upstream| {
+        let is_it =
+            |at: &SocketAddr| at.port() == upstream.port() && (at.ip().is_unspecified() || at == upstream);
+        let ours = ours().find(is_it)?;
+        let expected = format!("expected the other container's address and not our own ({ours})");
+        Some(Mistake { place: "--upstream".to_owned(), value: Some(upstream.to_string()), expected })
+    })
+}
+
+/// What to say of settings that do not act with the source.
+fn without_effect(given: &BTreeMap<&str, String>, source: Option<&Source>) -> Vec<String> {
+    let Some(source) = source else { return Vec::new() };
+    let others = GROUPS.iter().filter(|group| !group.with.acts_with(source));
+    let others = others.flat_map(|group| group.rows.iter().map(|row| (group.with, row)));
+    let told = others.filter_map(|(with, row)| {
+        let place = given.get(row.name)?;
+        Some(format!("{place} has no effect with --source {source}: it is for {}", with.sources()))
+    });
+    told.collect()
+}
+
 /// Names the file; the one setting that cannot be in it.
 pub(super) const CONFIG: &str = "config";
-pub(super) const CONFIG_VARIABLE: &str = "WEIR_CONFIG";
+const CONFIG_VARIABLE: &str = "WEIR_CONFIG";

@@ -18,6 +18,7 @@ pub use table::{Row, rows};
 use crate::access_log;
 use crate::shared::Lanes;
 use crate::timeouts::Given;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub objects: ObjectSettings,
     /// Decisions about what is written back to a cluster.
     pub publish: PublishSettings,
+    /// What is beside us in a pod.
+    pub pod: PodSettings,
 }
 
 /// Where objects come from (`--source`).
@@ -77,6 +80,19 @@ pub enum Source {
     Manifests(PathBuf),
     /// The API server of a cluster.
     Kubernetes,
+    /// The annotations of the pod that we run in, as the downward API has them.
+    PodInfo(PathBuf),
+}
+
+/// As the flag has it.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifests(folder) => write!(f, "manifests={}", folder.display()),
+            Self::Kubernetes => f.write_str("kubernetes"),
+            Self::PodInfo(file) => write!(f, "podinfo={}", file.display()),
+        }
+    }
 }
 
 /// Address of metrics, health and status (`--admin`).
@@ -139,6 +155,19 @@ pub struct ObjectSettings {
     pub external_names: ExternalNames,
     /// Whether an Ingress may take every host with its default backend.
     pub catch_all: CatchAll,
+}
+
+/// What is beside us in a pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodSettings {
+    /// Where requests go.
+    pub upstreams: Vec<SocketAddr>,
+    /// Where the Secret with the certificate is mounted.
+    pub tls_secret: Option<PathBuf>,
+    /// Where the Secrets are mounted that annotations name.
+    pub secrets: BTreeMap<ObjectName, PathBuf>,
+    /// Where the ConfigMap with the settings of the whole proxy is mounted.
+    pub config_map: Option<PathBuf>,
 }
 
 /// Decisions about what is written back to a cluster.
@@ -229,15 +258,27 @@ impl Default for Settings {
             log_format: LogFormat::Auto,
             objects: ObjectSettings::default(),
             publish: PublishSettings::default(),
+            pod: PodSettings::default(),
         }
     }
 }
 
 impl Settings {
+    /// Other defaults for the source, where it is a pod: there may be as many of them as fit their nodes, and the other
+    /// container has the port that is everybody's first choice.
+    fn fit(&mut self) {
+        if let Some(Source::PodInfo(_)) = self.source {
+            self.http = vec![SocketAddr::from(([0, 0, 0, 0], POD_HTTP))];
+            self.workers = self.workers.min(POD_WORKERS);
+            self.clients = POD_CLIENTS;
+            self.in_flight = POD_IN_FLIGHT;
+        }
+    }
+
     /// How objects are translated.
     pub fn options(&self) -> Options {
         let defaults = match self.source {
-            Some(Source::Kubernetes) => Options::cluster(),
+            Some(Source::Kubernetes | Source::PodInfo(_)) => Options::cluster(),
             Some(Source::Manifests(_)) | None => Options::manifests(),
         };
         let mut options = Options { profile: self.profile, ..defaults };
@@ -306,6 +347,18 @@ pub struct Read {
     pub settings: Settings,
     /// Flags that were accepted and change nothing.
     pub warnings: Vec<String>,
+}
+
+const POD_HTTP: u16 = 8081;
+const POD_WORKERS: NonZeroUsize = count(2);
+const POD_CLIENTS: NonZeroUsize = count(50_000);
+const POD_IN_FLIGHT: NonZeroUsize = count(10_000);
+
+const fn count(number: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(number) {
+        Some(number) => number,
+        None => NonZeroUsize::MIN,
+    }
 }
 
 #[cfg(test)]

@@ -2,15 +2,44 @@
 
 use super::Settings;
 use super::foreign::{Effect, FLAGS};
-use super::layers::{CONFIG, CONFIG_VARIABLE};
-use super::table::{Arity, rows};
+use super::layers::CONFIG;
+use super::table::{Arity, GROUPS, Group, Row, With, rows};
 use std::fmt::Write;
 
 /// The text of `docs/settings.md`.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
+    for Group { title, with, rows } in GROUPS {
+        let _ = write!(page, "\n## {title}\n");
+        if *with != With::Every {
+            let _ = write!(
+                page,
+                "\nThese act with `source` {}; with another, each that is given is a warning in the log.\n",
+                with.sources()
+            );
+        }
+        write_rows(&mut page, rows);
+    }
+    page.push_str(FILE);
+    page.push_str(FOREIGN);
+    for flag in FLAGS {
+        if let Effect::Set(row, _) = flag.effect {
+            let _ = writeln!(page, "- `--{}` acts on `--{row}`, unless that is given.", flag.name);
+        }
+    }
+    let ignored = FLAGS.iter().filter(|flag| !matches!(flag.effect, Effect::Set(..)));
+    let ignored: Vec<_> = ignored.map(|flag| format!("`--{}`", flag.name)).collect();
+    let _ = write!(page, "\nAccepted without effect: {}.\n", ignored.join(", "));
+    page.push_str(ACCESS_LOG);
+    for (name, meaning) in crate::access_log::FIELDS {
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
+    }
+    page
+}
+
+fn write_rows(page: &mut String, rows: &[Row]) {
     let defaults = Settings::default();
-    for row in rows() {
+    for row in rows {
         let value = if row.placeholder.is_empty() { String::new() } else { format!(" {}", row.placeholder) };
         let default = match (row.print)(&defaults) {
             text if text.is_empty() => "none".to_owned(),
@@ -32,24 +61,6 @@ pub fn page() -> String {
             good = row.good,
         );
     }
-    let _ = write!(
-        page,
-        "\n### `--{CONFIG} FILE`\n\nYAML file with settings by their keys. Environment `{CONFIG_VARIABLE}`; default none.\n"
-    );
-    page.push_str(FOREIGN);
-    for flag in FLAGS {
-        if let Effect::Set(row, _) = flag.effect {
-            let _ = writeln!(page, "- `--{}` acts on `--{row}`, unless that is given.", flag.name);
-        }
-    }
-    let ignored = FLAGS.iter().filter(|flag| !matches!(flag.effect, Effect::Set(..)));
-    let ignored: Vec<_> = ignored.map(|flag| format!("`--{}`", flag.name)).collect();
-    let _ = write!(page, "\nAccepted without effect: {}.\n", ignored.join(", "));
-    page.push_str(ACCESS_LOG);
-    for (name, meaning) in crate::access_log::FIELDS {
-        let _ = writeln!(page, "| `{name}` | {meaning} |");
-    }
-    page
 }
 
 /// The text of `weir serve --help`.
@@ -87,7 +98,12 @@ A start that fails, for a port that is taken or a folder that cannot be read, ha
 
 Durations are whole numbers with `ms`, `s`, `m` or `h`. Addresses are `IP:PORT`; `:8080` is port 8080 on every IPv4 address.
 
-## Settings
+";
+
+const FILE: &str = "
+### `--config FILE`
+
+YAML file with settings by their keys. Environment `WEIR_CONFIG`; default none.
 ";
 
 const FOREIGN: &str = "

@@ -1,6 +1,8 @@
 //! The table: every setting once, with its name, form, text, reader and printer.
 
 mod cluster;
+mod objects;
+mod pod;
 
 use super::value::{self, Expected};
 use super::{Admin, LogFormat, Settings, Source};
@@ -47,9 +49,64 @@ impl Row {
     }
 }
 
+/// Settings that act with the same sources.
+pub(super) struct Group {
+    /// What they are about: a heading of the page.
+    pub(super) title: &'static str,
+    /// With which sources; others are warned of.
+    pub(super) with: With,
+    /// The settings.
+    pub(super) rows: &'static [Row],
+}
+
+/// With which sources a setting acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum With {
+    /// With all of them.
+    Every,
+    /// With those that have objects.
+    Objects,
+    /// With a cluster alone.
+    Cluster,
+    /// With a pod alone.
+    Pod,
+}
+
+impl With {
+    /// Whether a setting acts with this source.
+    pub(super) fn acts_with(self, source: &Source) -> bool {
+        match (self, source) {
+            (Self::Every, _)
+            | (Self::Objects, Source::Kubernetes | Source::Manifests(_))
+            | (Self::Cluster, Source::Kubernetes)
+            | (Self::Pod, Source::PodInfo(_)) => true,
+            (Self::Objects | Self::Cluster | Self::Pod, _) => false,
+        }
+    }
+
+    /// The sources, for people.
+    pub(super) fn sources(self) -> &'static str {
+        match self {
+            Self::Every => "any source",
+            Self::Objects => "kubernetes and manifests",
+            Self::Cluster => "kubernetes",
+            Self::Pod => "podinfo",
+        }
+    }
+}
+
+/// All settings, in the order of the page.
+pub(super) static GROUPS: &[Group] = &[
+    Group { title: "Sources and listeners", with: With::Every, rows: FIRST },
+    Group { title: "A pod", with: With::Pod, rows: pod::ROWS },
+    Group { title: "Objects", with: With::Objects, rows: objects::ROWS },
+    Group { title: "A cluster", with: With::Cluster, rows: cluster::ROWS },
+    Group { title: "Resources, times and logs", with: With::Every, rows: REST },
+];
+
 /// All settings, in the order of the page.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    FIRST.iter().chain(cluster::ROWS).chain(REST)
+    GROUPS.iter().flat_map(|group| group.rows)
 }
 
 /// Where objects come from, where clients come to, and which defaults hold.
@@ -57,22 +114,22 @@ static FIRST: &[Row] = &[
     Row {
         name: "source",
         placeholder: "SOURCE",
-        summary: "Where objects come from: `kubernetes` watches the API server of a cluster; `manifests=DIR` reads a folder \
-                  and its subfolders, and follows changes.",
+        summary: "Where objects come from: `kubernetes` watches the API server of a cluster; `manifests=DIR` reads a folder; \
+                  `podinfo=FILE` reads the annotations of our own pod in a downward API volume. Changes are followed.",
         good: "manifests=/etc/weir/manifests",
         bad: "manifests",
         arity: Arity::One,
         set: |settings, text| value::source(text).map(|source| settings.source = Some(source)),
         print: |settings| match &settings.source {
-            Some(Source::Manifests(folder)) => format!("manifests={}", folder.display()),
-            Some(Source::Kubernetes) => "kubernetes".to_owned(),
+            Some(source) => source.to_string(),
             None => String::new(),
         },
     },
     Row {
         name: "http",
         placeholder: "ADDR",
-        summary: "Address for plain HTTP. Port 0 lets the system choose; the bound address is printed.",
+        summary: "Address for plain HTTP. Port 0 lets the system choose; the bound address is printed. With podinfo the default is \
+                  0.0.0.0:8081.",
         good: "0.0.0.0:8080",
         bad: "localhost",
         arity: Arity::Many(|settings| settings.http.clear()),
@@ -128,12 +185,22 @@ static FIRST: &[Row] = &[
     },
 ];
 
-/// Those that come after the cluster's.
+/// Those that come last.
 static REST: &[Row] = &[
+    Row {
+        name: "annotations-prefix",
+        placeholder: "PREFIX",
+        summary: "Prefix under which annotations are read beside `weir.dev`.",
+        good: "nginx.ingress.kubernetes.io",
+        bad: "",
+        arity: Arity::One,
+        set: |settings, text| value::name(text).map(|name| settings.objects.annotations_prefix = Some(name)),
+        print: |_| weir_kubernetes::Options::manifests().annotation_prefix,
+    },
     Row {
         name: "workers",
         placeholder: "N",
-        summary: "Threads that serve; by default one for each core that the process may use.",
+        summary: "Threads that serve; by default one for each core that the process may use, and with podinfo two at most.",
         good: "4",
         bad: "0",
         arity: Arity::One,
@@ -154,7 +221,8 @@ static REST: &[Row] = &[
     Row {
         name: "clients",
         placeholder: "N",
-        summary: "Clients times rules whose rates are counted at once. Memory is bounded by it.",
+        summary: "Clients times rules whose rates are counted at once. Memory is bounded by it. With podinfo the default is \
+                  50000.",
         good: "1000000",
         bad: "0",
         arity: Arity::One,
@@ -164,7 +232,7 @@ static REST: &[Row] = &[
     Row {
         name: "in-flight",
         placeholder: "N",
-        summary: "Clients times rules with requests in flight at once (`limit-connections`).",
+        summary: "Clients times rules with requests in flight at once (`limit-connections`). With podinfo the default is 10000.",
         good: "100000",
         bad: "0",
         arity: Arity::One,
@@ -315,6 +383,10 @@ static REST: &[Row] = &[
 
 fn join(addresses: &[std::net::SocketAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn object(text: &str) -> Result<weir_kubernetes::translate::ObjectName, Expected> {
+    text.parse().map_err(|_| "expected NAMESPACE/NAME".to_owned())
 }
 
 /// More of anything is a mistake somewhere.

@@ -33,7 +33,7 @@ fn the_least_that_is_needed_is_a_source() {
     check_mistakes(
         read(""),
         &expect![[r#"
-            --source: is missing: expected kubernetes or manifests=DIR
+            --source: is missing: expected kubernetes, manifests=DIR or podinfo=FILE
         "#]],
     );
 }
@@ -50,12 +50,12 @@ fn all_mistakes_are_reported_at_once() {
             --htp: unknown flag; did you mean --http?
             --admin: needs a value
             weir serve: expected a flag, found "stray"
-            --upstream: is not in this version
             weir.yaml: access-log: expected one value
             weir.yaml: listen: unknown setting
             --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "localhost"
             --http: expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080, found "1.2.3.4"
             --profile: expected weir or ingress-nginx, found "nginx"
+            --upstream: expected an IP address and a port such as 127.0.0.1:8080, [::1]:8080 or localhost:8080, found ":443"
             weir.yaml: workers: expected a whole number from 1 to 1024, found "0"
             --clients: expected a whole number from 1 to 100000000, found "many"
             WEIR_SHUTDOWN_TIMEOUT: expected a duration such as 30s, 500ms or 2m, at most 24h, found "1y"
@@ -82,13 +82,89 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn a_source_of_a_later_version_says_so() {
+fn a_pod_needs_an_upstream_and_is_told_what_else_is_mounted() {
+    let source = "--source podinfo=/etc/podinfo/annotations";
     check_mistakes(
-        read("--source podinfo=/etc/podinfo/annotations"),
+        read(source),
         &expect![[r#"
-            --source: podinfo is not in this version; expected kubernetes or manifests=DIR, found "podinfo=/etc/podinfo/annotations"
+            --upstream: is missing: expected the address of the other container, such as 127.0.0.1:8080
         "#]],
     );
+    check_mistakes(
+        read(&format!("{source} --upstream unix:/run/app.sock --upstream app:80")),
+        &expect![[r#"
+            --upstream: expected an IP address and a port such as 127.0.0.1:8080, [::1]:8080 or localhost:8080, found "unix:/run/app.sock"
+            --upstream: expected an IP address and a port such as 127.0.0.1:8080, [::1]:8080 or localhost:8080, found "app:80"
+        "#]],
+    );
+    check_mistakes(
+        read(&format!(
+            "{source} --upstream 127.0.0.1:8081 --upstream 127.0.0.1:8080 --upstream [::1]:10254 --http :8080"
+        )),
+        &expect![[r#"
+            --upstream: expected the other container's address and not our own (0.0.0.0:8080), found "127.0.0.1:8080"
+        "#]],
+    );
+    assert_eq!(
+        settings(&format!("{source} --upstream 127.0.0.1:8080")).http,
+        ["0.0.0.0:8081".parse().unwrap()]
+    );
+    let empty = Environment::from([("WEIR_UPSTREAM", "")]);
+    check_mistakes(
+        read_with(source, &empty, ""),
+        &expect![[r#"
+        --upstream: expected one address at least
+    "#]],
+    );
+    let all = read(&format!(
+        "{source} --upstream localhost:9001 --upstream [::1]:9002 --tls-secret-dir /tls --configmap-dir=/settings \
+         --secret-dir shop/a=/a --secret-dir shop/b=/b"
+    ));
+    let all = all.unwrap();
+    assert_eq!(all.warnings, [""; 0]);
+    let secrets = [("shop/a", "/a"), ("shop/b", "/b")];
+    let expected = PodSettings {
+        upstreams: vec!["127.0.0.1:9001".parse().unwrap(), "[::1]:9002".parse().unwrap()],
+        tls_secret: Some("/tls".into()),
+        secrets: secrets.map(|(name, folder)| (name.parse().unwrap(), folder.into())).into(),
+        config_map: Some("/settings".into()),
+    };
+    assert_eq!(all.settings.pod, expected);
+    assert_eq!(all.settings.source, Some(Source::PodInfo("/etc/podinfo/annotations".into())));
+}
+
+#[test]
+fn a_pod_is_one_of_many_and_has_smaller_defaults_that_can_be_changed() {
+    let pod = "--source podinfo=a --upstream 127.0.0.1:1";
+    let sizes = |arguments: &str| {
+        let Settings { workers, clients, in_flight, .. } = settings(arguments);
+        (workers.get(), clients.get(), in_flight.get())
+    };
+    let (workers, clients, in_flight) = sizes(pod);
+    assert!(workers <= 2);
+    assert_eq!((clients, in_flight), (50_000, 10_000));
+    assert_eq!(sizes(&format!("{pod} --workers 9 --clients 8 --in-flight 7")), (9, 8, 7));
+    assert_eq!(sizes("--source manifests=m").1, 1_000_000);
+}
+
+#[test]
+fn what_has_no_effect_with_a_source_is_warned_of_wherever_it_stands() {
+    let warnings = |arguments: &str| {
+        let environment = Environment::from([("WEIR_KUBECONFIG", "k"), ("WEIR_CONFIG", "weir.yaml")]);
+        read_with(arguments, &environment, "election-id: x\n").unwrap().warnings.join("\n")
+    };
+    expect![[r#"
+        --ingress-class has no effect with --source podinfo=a: it is for kubernetes and manifests
+        WEIR_KUBECONFIG has no effect with --source podinfo=a: it is for kubernetes
+        weir.yaml: election-id has no effect with --source podinfo=a: it is for kubernetes"#]]
+    .assert_eq(&warnings("--source podinfo=a --upstream 127.0.0.1:1 --ingress-class nginx"));
+    expect![[r#"
+        --upstream has no effect with --source manifests=m: it is for podinfo
+        WEIR_KUBECONFIG has no effect with --source manifests=m: it is for kubernetes
+        weir.yaml: election-id has no effect with --source manifests=m: it is for kubernetes"#]]
+    .assert_eq(&warnings("--source manifests=m --upstream 127.0.0.1:1 --ingress-class nginx"));
+    expect!["--tls-secret-dir has no effect with --source kubernetes: it is for podinfo"]
+        .assert_eq(&warnings("--source kubernetes --tls-secret-dir=/tls --ingress-class nginx"));
 }
 
 #[test]
@@ -167,9 +243,14 @@ fn arguments_of_ingress_nginx_start_weir() {
     assert_eq!(settings.publish.election_id, "x");
     assert_eq!(settings.publish.service.as_ref().map(ToString::to_string).as_deref(), Some("ns/svc"));
     assert_eq!(
-        read.warnings,
+        read.warnings[..3],
         ["v", "enable-metrics", "enable-ssl-passthrough"]
             .map(|name| format!("--{name} is accepted and has no effect"))
+    );
+    assert_eq!(
+        read.warnings[3..],
+        ["publish-service", "election-id"]
+            .map(|name| format!("--{name} has no effect with --source manifests=m: it is for kubernetes"))
     );
 }
 

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 use weir_core::policy::Profile;
+use weir_kubernetes::translate::ObjectName;
 
 /// What was expected.
 pub(super) type Expected = String;
@@ -36,7 +37,7 @@ pub(super) fn admin(text: &str) -> Result<Admin, Expected> {
 pub(super) fn source(text: &str) -> Result<Source, Expected> {
     match text.split_once('=') {
         Some(("manifests", folder)) if !folder.is_empty() => Ok(Source::Manifests(folder.into())),
-        Some(("podinfo", _)) => Err(format!("podinfo is not in this version; {SOURCE}")),
+        Some(("podinfo", file)) if !file.is_empty() => Ok(Source::PodInfo(file.into())),
         None if text == "kubernetes" => Ok(Source::Kubernetes),
         _ => Err(SOURCE.to_owned()),
     }
@@ -122,6 +123,29 @@ pub(super) fn file(text: &str) -> Result<PathBuf, Expected> {
     (!text.is_empty()).then(|| text.into()).ok_or_else(|| "expected a file".to_owned())
 }
 
+pub(super) fn folder(text: &str) -> Result<PathBuf, Expected> {
+    (!text.is_empty()).then(|| text.into()).ok_or_else(|| "expected a folder".to_owned())
+}
+
+/// A Secret and where it is mounted.
+pub(super) fn secret_folder(text: &str) -> Result<(ObjectName, PathBuf), Expected> {
+    let parse = || {
+        let (name, folder) = text.split_once('=')?;
+        Some((name.parse().ok()?, folder.into()))
+    };
+    let found = parse().filter(|(_, folder): &(ObjectName, PathBuf)| !folder.as_os_str().is_empty());
+    found.ok_or_else(|| "expected NAMESPACE/NAME=DIR such as shop/clients-ca=/etc/weir/clients-ca".to_owned())
+}
+
+/// An address to connect to. Names are not looked up: what is beside us in a pod has the pod's addresses.
+pub(super) fn upstream(text: &str) -> Result<SocketAddr, Expected> {
+    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    let local = local.map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let address = local.or_else(|| text.parse().ok());
+    let address = address.filter(|address| address.port() != 0 && !address.ip().is_unspecified());
+    address.ok_or_else(|| UPSTREAM.to_owned())
+}
+
 /// A URL with a scheme and a host. An empty one is none: it is ingress-nginx's default.
 pub(super) fn url(text: &str) -> Result<Option<String>, Expected> {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -143,5 +167,7 @@ fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Expected> {
 }
 
 const ADDRESS: &str = "expected an IP address and a port such as 0.0.0.0:8080, [::]:8080 or :8080";
-const SOURCE: &str = "expected kubernetes or manifests=DIR";
+pub(super) const SOURCE: &str = "expected kubernetes, manifests=DIR or podinfo=FILE";
+const UPSTREAM: &str =
+    "expected an IP address and a port such as 127.0.0.1:8080, [::1]:8080 or localhost:8080";
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

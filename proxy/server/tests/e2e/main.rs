@@ -38,6 +38,7 @@ mod real_peers;
 mod reload;
 mod responses;
 mod scale;
+mod sidecar;
 mod slow_bodies;
 mod slow_clients;
 mod slowhttptest;

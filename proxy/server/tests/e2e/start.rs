@@ -25,7 +25,8 @@ fn bad_settings_are_named_all_at_once_and_exit_with_2() {
     for part in ["--http", "\"nowhere\"", "--workers", "\"0\"", "--sorce", "--source"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
-    assert_eq!(run(&["serve", "--source", "podinfo=annotations"]).0, 2);
+    let (code, _, error) = run(&["serve", "--source", "podinfo=annotations"]);
+    assert!(code == 2 && error.contains("--upstream: is missing"), "{error}");
     assert_eq!(run(&["srve"]).0, 2);
 }
 

@@ -36,10 +36,13 @@ impl Writer {
                 // The namespace is about to go, or it is not allowed there: others are not kept waiting.
                 Err(error) if is(&error, NOT_FOUND) || is(&error, FORBIDDEN) => {
                     tracing::debug!(%error, "an Event cannot be written");
+                    self.events.refused(&act, now);
                 }
-                other => other?,
+                other => {
+                    other?;
+                    self.events.done(&act, now);
+                }
             }
-            self.events.done(&act, now);
         }
         Ok(Instant::now() + PACE)
     }

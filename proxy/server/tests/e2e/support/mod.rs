@@ -11,6 +11,7 @@ pub mod origin;
 pub mod peers;
 pub mod pki;
 pub mod tls;
+pub mod volume;
 pub mod weir;
 
 pub use cases::{Case, case, run_cases};
