@@ -59,7 +59,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- define "weir.published" -}}
 {{- $internal := and .Values.controller.service.internal.enabled (not .Values.controller.service.external.enabled) -}}
-{{- $own := printf "%s/%s%s" (include "weir.namespace" .) (include "weir.fullname" .) (ternary "-internal" "" $internal) -}}
+{{- $own := printf "%s/%s%s" (include "weir.namespace" .) (include "weir.fullname" .) (ternary "-internal" "" (not (empty $internal))) -}}
 {{- default $own .Values.controller.publishService.pathOverride -}}
 {{- end -}}
 

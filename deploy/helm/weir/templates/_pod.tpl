@@ -57,7 +57,7 @@ spec:
   {{- end }}
   {{- with $sysctls }}{{ $_ := set $context "sysctls" . }}{{ end }}
   securityContext:
-    {{- toYaml (mergeOverwrite $context (deepCopy $c.podSecurityContext)) | nindent 4 }}
+    {{- toYaml (mergeOverwrite $context (deepCopy (default dict $c.podSecurityContext))) | nindent 4 }}
   {{- with $c.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
@@ -140,7 +140,7 @@ spec:
       {{- range $probe := list "startupProbe" "livenessProbe" "readinessProbe" }}
       {{- with index $c $probe }}
       {{ $probe }}:
-        {{- toYaml . | nindent 8 }}
+        {{- toYaml . | replace "port: metrics" (printf "port: %s" $c.metrics.portName) | nindent 8 }}
       {{- end }}
       {{- end }}
       {{- with $c.resources }}
@@ -153,7 +153,7 @@ spec:
       {{- end }}
       {{- $own := dict "privileged" false "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "runAsNonRoot" true "capabilities" (dict "drop" (list "ALL")) }}
       securityContext:
-        {{- toYaml (mergeOverwrite $own (deepCopy $c.containerSecurityContext)) | nindent 8 }}
+        {{- toYaml (mergeOverwrite $own (deepCopy (default dict $c.containerSecurityContext))) | nindent 8 }}
       {{- with $c.extraVolumeMounts }}
       volumeMounts:
         {{- toYaml . | nindent 8 }}

@@ -45,7 +45,7 @@
 {{- $no = append $no "controller.image.runAsNonRoot: weir needs not be root." -}}
 {{- end -}}
 {{- range $hook := list "preStop" "postStart" -}}
-{{- if dig $hook "exec" "" $c.lifecycle -}}
+{{- if dig $hook "exec" "" (default dict $c.lifecycle) -}}
 {{- $no = append $no (printf "controller.lifecycle.%s.exec: the image has one program, weir; controller.shutdownDelay is what /wait-shutdown was for." $hook) -}}
 {{- end -}}
 {{- end -}}

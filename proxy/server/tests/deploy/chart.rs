@@ -33,12 +33,13 @@ fn the_chart_keeps_the_rules_that_the_overlays_keep() {
     if !is_installed("helm") {
         return;
     }
-    let variants: [&[&str]; 7] = [
+    let variants: [&[&str]; 8] = [
         &[],
         &["--values", &values("take-over")],
         &["--values", &values("autoscaling")],
         &["--values", &values("daemonset"), "--set", "controller.kind=DaemonSet"],
         &["--values", &values("namespaced")],
+        &["--set", "controller.metrics.portName=admin,controller.kind=Both"],
         &["--set", "controller.containerPort.http=80,controller.metrics.serviceMonitor.enabled=true"],
         &["--set", "fullnameOverride=edge,nameOverride=edge,controller.service.internal.enabled=true"],
     ];
@@ -396,6 +397,7 @@ fn values_that_cannot_be_honoured_are_refused() {
         "controller.kind=StatefulSet",
         "controller.kind=DaemonSet,controller.autoscaling.enabled=true",
         "controller.replicacount=3",
+        "controller.metrics=null",
         "replicaCount=3",
     ];
     for set in refused {

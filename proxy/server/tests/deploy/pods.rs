@@ -155,36 +155,29 @@ fn of_its_end(workload: &Value) -> Vec<String> {
     all
 }
 
+/// A new pod before an old one goes; but two pods cannot have one port of a node, so there it is one node at a time.
 fn of_updates(workload: &Value) -> Vec<String> {
-    let mut all = Vec::new();
-    match text(workload, "/kind") {
-        "Deployment" => {
-            let update = &workload["spec"]["strategy"]["rollingUpdate"];
-            if update["maxUnavailable"] != 0
-                || matches!(&update["maxSurge"], Value::Null)
-                || update["maxSurge"] == 0
-            {
-                all.push("an update takes pods away before there are others".to_owned());
-            }
-        }
-        "DaemonSet" => {
-            let update = &workload["spec"]["updateStrategy"]["rollingUpdate"];
-            if update["maxUnavailable"] != 1 || update["maxSurge"] != 0 {
-                all.push("an update takes more than one node at a time".to_owned());
-            }
-        }
-        _ => {}
-    }
-    all
+    let strategy = match text(workload, "/kind") {
+        "DaemonSet" => &workload["spec"]["updateStrategy"]["rollingUpdate"],
+        _ => &workload["spec"]["strategy"]["rollingUpdate"],
+    };
+    let (surge, unavailable) = (&strategy["maxSurge"], &strategy["maxUnavailable"]);
+    let right = match has_port_of_node(workload) {
+        true => *surge == 0 && *unavailable == 1,
+        false => *unavailable == 0 && !surge.is_null() && *surge != 0,
+    };
+    (!right).then(|| "an update takes pods away before there are others".to_owned()).into_iter().collect()
+}
+
+fn has_port_of_node(workload: &Value) -> bool {
+    containers(&workload["spec"]["template"]["spec"])
+        .any(|container| list(container, "/ports").iter().any(|port| port.get("hostPort").is_some()))
 }
 
 /// A namespace of ours admits no pods that ask for more than ours do.
 fn of_namespaces(objects: &[Value]) -> Vec<String> {
-    let ports = |it: &&Value| {
-        containers(&it["spec"]["template"]["spec"])
-            .any(|container| list(container, "/ports").iter().any(|port| port.get("hostPort").is_some()))
-    };
-    let enforced = if workloads(objects).iter().any(ports) { "privileged" } else { "restricted" };
+    let enforced =
+        if workloads(objects).into_iter().any(has_port_of_node) { "privileged" } else { "restricted" };
     let wrong = of_kind(objects, "Namespace").into_iter().filter(|namespace| {
         let labels = &namespace["metadata"]["labels"];
         labels["pod-security.kubernetes.io/enforce"] != enforced

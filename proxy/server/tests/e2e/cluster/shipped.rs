@@ -4,16 +4,21 @@
 mod rendered;
 
 use super::rbac::{asked, check, everything_with, scene};
-use super::support::{is_ready, put, until};
-use crate::support::Weir;
+use super::support::{Pod, ingress, is_ready, put, until};
+use crate::support::{Client, Reply, Weir};
 use rendered::{documents, is_installed, list, overlay, text, workloads};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use weir_apiserver::{ApiServer, Cluster};
 
 /// weir as a container of these objects has it: with its arguments and variables, but on ports that the system chooses,
-/// with a Lease that must soon be renewed, and without waiting for a load balancer that there is not.
-fn start(server: &ApiServer, objects: &[Value]) -> Weir {
+/// with a Lease that must soon be renewed, and with another time to go on accepting at its end.
+fn start(server: &ApiServer, objects: &[Value], delay: &str) -> Weir {
     let container = &workloads(objects)[0]["spec"]["template"]["spec"]["containers"][0];
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
@@ -22,7 +27,7 @@ fn start(server: &ApiServer, objects: &[Value]) -> Weir {
     for argument in list(container, "/args").iter().filter_map(Value::as_str) {
         command.arg(match argument.split_once('=') {
             Some((flag @ ("--http" | "--https" | "--admin"), _)) => format!("{flag}=127.0.0.1:0"),
-            Some((flag @ "--shutdown-delay", _)) => format!("{flag}=0s"),
+            Some((flag @ "--shutdown-delay", _)) => format!("{flag}={delay}"),
             _ => argument.replace("$(POD_NAMESPACE)", "weir"),
         });
     }
@@ -44,16 +49,21 @@ fn start(server: &ApiServer, objects: &[Value]) -> Weir {
 /// Starts weir where only the roles of these objects hold, lets it do everything, and compares.
 fn try_everything(objects: &[Value], address: &str, optional: &[(&str, &str, &str)]) {
     let roles: Vec<Value> = objects.iter().filter(|it| it.get("rules").is_some()).cloned().collect();
-    let (server, _pod) = scene(&roles);
-    let settings = objects.iter().find(|it| it["kind"] == "ConfigMap").unwrap();
-    let mut settings = settings.clone();
+    let (server, _pod) = furnished(objects, &roles);
+    let weir = start(&server, objects, "0s");
+    everything_with(&server, weir, address, "weir-leader");
+    check(&roles, &asked(&server), optional);
+}
+
+/// A cluster in which only these roles hold, with weir's ConfigMap.
+fn furnished(objects: &[Value], roles: &[Value]) -> (ApiServer, Pod) {
+    let (server, pod) = scene(roles);
+    let mut settings = objects.iter().find(|it| it["kind"] == "ConfigMap").unwrap().clone();
     // Tests ask as fast as they can, and all from one address.
     settings["data"] = json!({"client-sockets": "0", "client-socket-rate": "0", "socket-rate": "0"});
     put(&server, [settings]);
     server.take_requests();
-    let weir = start(&server, objects);
-    everything_with(&server, weir, address, "weir-leader");
-    check(&roles, &asked(&server), optional);
+    (server, pod)
 }
 
 /// The load balancer's address, and the node's.
@@ -108,4 +118,116 @@ fn the_chart_starts_with_namespaces_chosen_by_label_and_its_roles_are_what_weir_
         .unwrap();
     assert!(output.status.success(), "{}", rendered::said(&output));
     try_everything(&documents(&String::from_utf8(output.stdout).unwrap()), SERVICE, &[]);
+}
+
+/// Replicas are replaced one by one, as the Deployment says: a new one is ready before an old one is told to end, and for
+/// a while after that it is still sent connections, because the news has to travel.
+#[test]
+fn a_rolling_update_of_weir_loses_no_request() {
+    let Some(objects) = overlay("deployment") else { return };
+    let roles: Vec<Value> = objects.iter().filter(|it| it.get("rules").is_some()).cloned().collect();
+    let (server, _pod) = furnished(&objects, &roles);
+    put(&server, [ingress("plain", "plain.example", "pod", &json!({}))]);
+    let mut running: VecDeque<Weir> = (0..2).map(|_| start(&server, &objects, DELAY)).collect();
+    let balancer = Balancer::default();
+    let mut ending = Vec::new();
+    running.iter().for_each(|weir| balancer.add(weir.http));
+    std::thread::scope(|scope| {
+        let stop = Stop(&balancer);
+        let clients: Vec<_> = (0..4)
+            .map(|n| {
+                scope.spawn({
+                    let balancer = &balancer;
+                    move || balancer.ask(n % 2 == 0)
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            balancer.wait(200);
+            let new = start(&server, &objects, DELAY);
+            balancer.add(new.http);
+            running.push_back(new);
+            let old = running.pop_front().unwrap();
+            old.signal();
+            until("it says that it is about to end", || !is_ready(&old));
+            balancer.wait(200);
+            balancer.remove(old.http);
+            ending.push(old);
+        }
+        balancer.wait(200);
+        drop(stop);
+        clients.into_iter().for_each(|client| client.join().expect("no request is lost"));
+    });
+    assert!(ending.into_iter().all(|old| old.ended().success()));
+}
+
+/// As in the manifests, but for half the time.
+const DELAY: &str = "5s";
+
+/// Where connections are sent, and how many requests were answered.
+#[derive(Default)]
+struct Balancer {
+    to: Mutex<Vec<SocketAddr>>,
+    answered: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Balancer {
+    fn add(&self, address: SocketAddr) {
+        self.to.lock().unwrap().push(address);
+    }
+
+    fn remove(&self, address: SocketAddr) {
+        self.to.lock().unwrap().retain(|it| *it != address);
+    }
+
+    /// Waits until so many more requests were answered.
+    fn wait(&self, count: usize) {
+        let wanted = self.answered.load(SeqCst) + count;
+        until("clients ask", || self.answered.load(SeqCst) >= wanted || self.stop.load(SeqCst));
+        assert!(!self.stop.load(SeqCst), "a client has lost a request");
+    }
+
+    /// Asks until it is told to stop, over one connection as long as that lasts, or over a new one each time.
+    fn ask(&self, keep: bool) {
+        // If one loses a request, nobody need go on.
+        let _stop = Stop(self);
+        let mut kept = None;
+        for n in 0.. {
+            if self.stop.load(SeqCst) {
+                return;
+            }
+            let reply = self.once(&mut kept, n);
+            assert_eq!((reply.status, reply.text()), (200, "pod".to_owned()));
+            if !keep || reply.header("connection") == Some("close") {
+                kept = None;
+            }
+            self.answered.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn once(&self, kept: &mut Option<Client>, n: usize) -> Reply {
+        let ask = |client: &mut Client| {
+            client
+                .try_send("GET / HTTP/1.1\r\nHost: plain.example\r\n\r\n")
+                .and_then(|()| client.try_read("GET"))
+        };
+        // Whoever finds a kept connection closed asks once more on another (RFC 9110, section 9.2.2).
+        if let Some(Ok(reply)) = kept.as_mut().map(ask) {
+            return reply;
+        }
+        let all = self.to.lock().unwrap().clone();
+        let to = all[n % all.len()];
+        let client = kept.insert(Client::connect(to));
+        ask(client).unwrap_or_else(|error| panic!("a request to {to} is lost: {error}"))
+    }
+}
+
+/// Stops the clients when it is dropped.
+struct Stop<'a>(&'a Balancer);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, SeqCst);
+    }
 }
