@@ -234,6 +234,43 @@ fn the_bill_of_materials_is_whole() {
     }
 }
 
+/// A scanner for what people forget in Dockerfiles and workflows.
+#[test]
+fn checkov_finds_nothing_in_the_image_or_the_workflows_that_is_not_explained() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|folder| folder.join("checkov").is_file()) {
+        let required = std::env::var("WEIR_TEST_PEERS").is_ok_and(|value| value == "required");
+        assert!(!required, "checkov is not installed");
+        println!("skipped: checkov is not installed");
+        return;
+    }
+    let copy = tempfile::Builder::new().prefix("release-").tempdir().unwrap();
+    let judged = |framework: &str, file: &str| -> Value {
+        // Its schema of workflows is older than attestations, and what it cannot read it passes over.
+        let text = read(file).replace("      attestations: write\n", "");
+        fs::create_dir_all(copy.path().join(file).parent().unwrap()).unwrap();
+        fs::write(copy.path().join(file), text).unwrap();
+        let mut command = Command::new("checkov");
+        command.args(["--framework", framework, "--output", "json", "--soft-fail", "--file", file]);
+        let output = command.current_dir(copy.path()).output().unwrap();
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    for (framework, file, least) in [
+        ("dockerfile", "deploy/image/Dockerfile", 20),
+        ("github_actions", ".github/workflows/ci.yml", 5),
+        ("github_actions", ".github/workflows/release.yml", 5),
+    ] {
+        let report = judged(framework, file);
+        assert!(report["summary"]["passed"].as_u64().unwrap_or(0) >= least, "{file}: {}", report["summary"]);
+        assert_eq!(report["results"]["failed_checks"], Value::Array(Vec::new()), "{file}");
+        for skipped in report["results"]["skipped_checks"].as_array().into_iter().flatten() {
+            let why = skipped["check_result"]["suppress_comment"].as_str().unwrap_or_default();
+            assert!(why.len() > 20, "{file}: {} is skipped without a word", skipped["check_id"]);
+        }
+    }
+}
+
 /// What cargo knows of everything that is built.
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))

@@ -45,6 +45,18 @@ fn the_image_holds_the_binary_and_nothing_else() {
     assert_eq!(names.collect::<Vec<_>>(), ["weir"]);
     podman.say(&["image", "unmount", IMAGE]);
 
+    let run = [
+        "run",
+        "--rm",
+        "--network=none",
+        "--ulimit=nofile=64:64",
+        "--ulimit=nproc=64:64",
+        IMAGE,
+        "--version",
+    ];
+    let version = podman.say(&run);
+    assert!(version.starts_with(concat!("weir ", env!("CARGO_PKG_VERSION"))), "{version}");
+
     // Equal folders make equal images, whoever builds them.
     let first = inspect("{{.Id}}");
     podman.build("localhost/weir-once-more", &podman.context());
