@@ -116,6 +116,28 @@ impl RealServer {
         self.folder.path()
     }
 
+    /// A kubeconfig for the user of a bearer token that the cluster was started with.
+    pub fn kubeconfig_of(&self, token: &str) -> String {
+        let authority = Some(self.secrets.authority.as_str());
+        Kubeconfig { url: &self.url(), authority, credentials: Credentials::Token(token) }.yaml()
+    }
+
+    /// Whether RBAC lets a user do this now: roles hold a moment after they are written. `attributes` are those of a
+    /// `SubjectAccessReview`: `verb`, `group`, `resource`, `subresource`, `namespace`, `name`.
+    ///
+    /// # Errors
+    ///
+    /// The API server does not answer.
+    pub fn may(&self, user: &str, attributes: &Value) -> Result<bool, StatusError> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        });
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let reviewed = self.send("POST", path, Body::Json(&review))?;
+        Ok(reviewed["status"]["allowed"] == true)
+    }
+
     /// Stops `kube-apiserver`; `etcd` stays, and the port stays reserved.
     pub fn pause(&mut self) {
         self.apiserver = None;

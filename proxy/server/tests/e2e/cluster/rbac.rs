@@ -1,12 +1,13 @@
 //! The roles of `docs/cluster.md` are enough, and nothing in them is too much.
 
 use super::support::{
-    NAMESPACE, Pod, READY, in_memory_with, ingress, put, reachable, service, slice, start_with, until,
+    NAMESPACE, Pod, READY, grant, in_memory_with, ingress, put, reachable, real_for_user, service, slice,
+    start_with, until,
 };
 use crate::support::{Weir, get, until as soon};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use weir_apiserver::{Access, ApiServer, Cluster, Options, Verb};
 
 /// What may be done, or was: verb, group, resource with its part.
@@ -49,11 +50,11 @@ pub(super) fn asked(server: &ApiServer) -> BTreeSet<Act> {
     of_objects.map(act).collect()
 }
 
-fn events(server: &ApiServer) -> Vec<Value> {
+fn events(server: &dyn Cluster) -> Vec<Value> {
     server.list("events", NAMESPACE).unwrap()
 }
 
-fn addresses(server: &ApiServer) -> Vec<Value> {
+fn addresses(server: &dyn Cluster) -> Vec<Value> {
     let ingress = server.get("ingresses", NAMESPACE, "web").unwrap().unwrap();
     ingress["status"]["loadBalancer"]["ingress"].as_array().cloned().unwrap_or_default()
 }
@@ -62,13 +63,29 @@ fn addresses(server: &ApiServer) -> Vec<Value> {
 pub(super) fn scene(roles: &[Value]) -> (ApiServer, Pod) {
     let access = Access::from_roles(roles);
     let server = in_memory_with(Options { access, ..Options::in_cluster("token") });
-    let pod = Pod::start(Ipv4Addr::LOCALHOST.into(), "pod");
+    let pod = furnish(&server, Ipv4Addr::LOCALHOST.into());
+    server.take_requests();
+    (server, pod)
+}
+
+/// Does everything in a real cluster too, where there is one.
+fn in_a_real_one(roles: &[Value], ways: &[(&[&str], &str)]) {
+    let Some((server, kubeconfig, ip)) = real_for_user() else { return };
+    let _pod = furnish(&server, ip);
+    grant(&server, roles);
+    for (flags, address) in ways {
+        everything(&server, &kubeconfig, flags, address);
+    }
+}
+
+fn furnish(server: &dyn Cluster, ip: IpAddr) -> Pod {
+    let pod = Pod::start(ip, "pod");
     let certificate = rcgen::generate_simple_self_signed(["web.example".to_owned()]).unwrap();
     let mut web = ingress("web", "web.example", "pod", &json!({}));
     web["spec"]["tls"] = json!([{"hosts": ["web.example"], "secretName": "web"}]);
-    put(&server, reachable("pod", pod.address));
+    put(server, reachable("pod", pod.address));
     put(
-        &server,
+        server,
         [
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {"team": "shop"}}}),
             json!({
@@ -94,24 +111,23 @@ pub(super) fn scene(roles: &[Value]) -> (ApiServer, Pod) {
             web,
         ],
     );
-    server.take_requests();
-    (server, pod)
+    pod
 }
 
-fn weir(server: &ApiServer, flags: &[&str]) -> Weir {
+fn weir(kubeconfig: &str, flags: &[&str]) -> Weir {
     let variables = [("POD_NAMESPACE", "weir"), ("POD_NAME", "weir-0")];
-    start_with(&server.kubeconfig(), flags, &variables)
+    start_with(kubeconfig, flags, &variables)
 }
 
 /// Does everything once with these flags.
-fn everything(server: &ApiServer, flags: &[&str], address: &str) {
-    let weir = weir(server, &[&["--https", "127.0.0.1:0", "--election-ttl=4s"], flags].concat());
+fn everything(server: &dyn Cluster, kubeconfig: &str, flags: &[&str], address: &str) {
+    let weir = weir(kubeconfig, &[&["--https", "127.0.0.1:0", "--election-ttl=4s"], flags].concat());
     everything_with(server, weir, address, "weir-ingress-controller-leader");
 }
 
 /// Does everything once with a weir that has just become ready: it serves, writes statuses and Events, clears both, renews
 /// its Lease of this name, which must end within some seconds, and leaves.
-pub(super) fn everything_with(server: &ApiServer, weir: Weir, address: &str, lease: &str) {
+pub(super) fn everything_with(server: &dyn Cluster, weir: Weir, address: &str, lease: &str) {
     assert_eq!(get(weir.http, "web.example", "/").status, 308, "it has a certificate");
     until("the status is written", || addresses(server) == [json!({"ip": address})]);
     let broken = |name: &str| {
@@ -121,8 +137,8 @@ pub(super) fn everything_with(server: &ApiServer, weir: Weir, address: &str, lea
     broken("broken");
     until("there is an Event", || events(server).len() == 1);
     let mut told = events(server).remove(0);
-    for given in ["resourceVersion", "uid", "creationTimestamp"] {
-        told["metadata"].as_object_mut().unwrap().remove(given);
+    for given in ["resourceVersion", "uid", "creationTimestamp", "managedFields"] {
+        let _ = told["metadata"].as_object_mut().unwrap().remove(given);
     }
     server.delete("ingresses", NAMESPACE, "broken").unwrap();
     until("it is cleared", || events(server).is_empty());
@@ -162,20 +178,24 @@ pub(super) fn check(roles: &[Value], asked: &BTreeSet<Act>, optional: &[(&str, &
 fn the_roles_for_a_whole_cluster_are_enough_and_none_is_too_much() {
     let roles = roles("cluster-wide");
     let (server, _pod) = scene(&roles);
-    everything(
-        &server,
-        &["--publish-service=weir/weir", "--watch-namespace-selector=team=shop"],
-        "203.0.113.7",
-    );
-    everything(&server, &[], "203.0.113.8");
+    let ways: [(&[&str], _); 2] = [
+        (&["--publish-service=weir/weir", "--watch-namespace-selector=team=shop"], "203.0.113.7"),
+        (&[], "203.0.113.8"),
+    ];
+    for (flags, address) in ways {
+        everything(&server, &server.kubeconfig(), flags, address);
+    }
     check(&roles, &asked(&server), &[]);
+    in_a_real_one(&roles, &ways);
 }
 
 #[test]
 fn the_roles_for_one_namespace_are_enough_and_none_is_too_much() {
     let roles = roles("one-namespace");
     let (server, _pod) = scene(&roles);
-    everything(&server, &["--publish-service=weir/weir", "--watch-namespace=shop"], "203.0.113.7");
+    let flags: &[&str] = &["--publish-service=weir/weir", "--watch-namespace=shop"];
+    everything(&server, &server.kubeconfig(), flags, "203.0.113.7");
     // Whoever may see one namespace may not see classes; weir asks, and does without.
     check(&roles, &asked(&server), &[("list", "networking.k8s.io", "ingressclasses")]);
+    in_a_real_one(&roles, &[(flags, "203.0.113.7")]);
 }

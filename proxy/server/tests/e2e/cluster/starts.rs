@@ -1,7 +1,8 @@
 //! How weir starts where there is no cluster, or one that does not let it in.
 
 use super::support::{
-    Pod, command, in_memory, in_memory_with, ingress, is_ready, put, reachable, unready, until,
+    Pod, command, grant, in_memory, in_memory_with, ingress, is_ready, put, reachable, real_for_user,
+    unready, until,
 };
 use crate::support::{Weir, get};
 use serde_json::json;
@@ -40,7 +41,18 @@ fn a_kubeconfig_that_cannot_be_used_is_named_and_exits_with_1() {
 #[test]
 fn what_rbac_denies_is_named_and_weir_is_ready_when_it_is_allowed() {
     let server = in_memory_with(Options { access: Access::Rules(Vec::new()), ..Options::default() });
-    let weir = unready(&server.kubeconfig(), &[], &[]);
+    denied(&server.kubeconfig(), || server.set_access(Access::Everything));
+    if let Some((server, kubeconfig, _)) = real_for_user() {
+        let everything = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "weir"},
+            "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+        });
+        denied(&kubeconfig, || grant(&server, &[everything]));
+    }
+}
+
+fn denied(kubeconfig: &str, allow: impl FnOnce()) {
+    let weir = unready(kubeconfig, &[], &[]);
     for denied in [
         "cannot list resource \"ingresses\" in API group \"networking.k8s.io\"",
         "cannot list resource \"endpointslices\" in API group \"discovery.k8s.io\"",
@@ -52,7 +64,7 @@ fn what_rbac_denies_is_named_and_weir_is_ready_when_it_is_allowed() {
         until(&denied, || weir.stderr().replace("\\\\", "\\").contains(&denied));
     }
     assert!(!is_ready(&weir));
-    server.set_access(Access::Everything);
+    allow();
     until("weir is ready", || is_ready(&weir));
 }
 

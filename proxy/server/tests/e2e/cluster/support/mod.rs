@@ -8,7 +8,10 @@ pub mod stage;
 pub use load::{Load, State};
 pub use objects::{CLASS, ENDED, ENDING, Endpoint, NAMESPACE, READY, ingress, reachable, service, slice};
 pub use pod::Pod;
-pub use stage::{Stage, command, in_memory, in_memory_with, on_each_cluster, start, start_with, unready};
+pub use stage::{
+    Stage, command, grant, in_memory, in_memory_with, on_each_cluster, real_for_user, start, start_with,
+    unready,
+};
 
 use crate::support::{PATIENCE, Weir, get};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use super::objects::CLASS;
 use super::{is_ready, put, until};
 use crate::support::{Weir, binary};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::process::Command;
 use weir_apiserver::real::{self, RealServer};
@@ -38,6 +38,9 @@ impl Stage for RealServer {
     }
 }
 
+/// The service account that roles are for.
+pub const USER: &str = "system:serviceaccount:weir:weir";
+
 /// A server in memory, whose endpoints may be processes of the test.
 pub fn in_memory() -> ApiServer {
     in_memory_with(Options::default())
@@ -55,17 +58,77 @@ pub fn in_memory_with(options: Options) -> ApiServer {
 pub fn on_each_cluster(test: impl Fn(&mut dyn Stage, IpAddr)) {
     eprintln!("the API server in memory");
     test(&mut in_memory(), Ipv4Addr::LOCALHOST.into());
-    let Some(assets) = real::assets() else { return };
+    if let Some((mut server, ip)) = real(&[]) {
+        test(&mut server, ip);
+    }
+}
+
+/// A real cluster where there is one, with users by their tokens. The address is where pods can be.
+fn real(tokens: &[(String, String)]) -> Option<(RealServer, IpAddr)> {
+    let Some(assets) = real::assets() else {
+        println!("skipped: KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver");
+        return None;
+    };
     let Some(ip) = own_address() else {
         println!(
             "skipped: this machine has no address but loopback, which no endpoint of a real cluster may have"
         );
-        return;
+        return None;
     };
     eprintln!("a real API server");
-    let mut server = RealServer::start(&assets, &[]).unwrap();
+    let server = RealServer::start(&assets, tokens).unwrap();
     furnish(&server);
-    test(&mut server, ip);
+    Some((server, ip))
+}
+
+/// A real cluster where there is one, and a kubeconfig of [`USER`], who may do nothing yet.
+pub fn real_for_user() -> Option<(RealServer, String, IpAddr)> {
+    let (server, ip) = real(&[("token".to_owned(), USER.to_owned())])?;
+    let kubeconfig = server.kubeconfig_of("token");
+    Some((server, kubeconfig, ip))
+}
+
+/// Lets [`USER`] do what roles say, and waits until that holds.
+pub fn grant(server: &RealServer, roles: &[Value]) {
+    for role in roles {
+        let kind = role["kind"].as_str().unwrap();
+        put(server, [role.clone()]);
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": format!("{kind}Binding"),
+            "metadata": role["metadata"],
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role["metadata"]["name"],
+            },
+            "subjects": [{"kind": "ServiceAccount", "namespace": "weir", "name": "weir"}],
+        });
+        put(server, [binding]);
+    }
+    for attributes in roles.iter().flat_map(attributes) {
+        until(&format!("{attributes} is allowed"), || server.may(USER, &attributes).unwrap());
+    }
+}
+
+/// Everything that a role allows, as questions to the API server.
+fn attributes(role: &Value) -> Vec<Value> {
+    let each = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![json!("")]);
+    let mut all = Vec::new();
+    for rule in each(&role["rules"]) {
+        for group in each(&rule["apiGroups"]) {
+            for resource in each(&rule["resources"]) {
+                let (resource, part) =
+                    resource.as_str().map(|it| it.split_once('/').unwrap_or((it, ""))).unwrap();
+                for verb in each(&rule["verbs"]) {
+                    for name in each(&rule["resourceNames"]) {
+                        all.push(json!({
+                            "namespace": role["metadata"]["namespace"].as_str().unwrap_or_default(),
+                            "group": group, "resource": resource, "subresource": part, "verb": verb, "name": name,
+                        }));
+                    }
+                }
+            }
+        }
+    }
+    all
 }
 
 /// An address of this machine that is not a loopback address, as endpoints of a real cluster must have.
