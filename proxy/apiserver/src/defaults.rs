@@ -18,6 +18,7 @@ pub(crate) fn fill(resource: &Resource, object: &mut Value, old: Option<&Value>)
         "Ingress" => {
             set(object, "/spec", json!({}));
             set(object, "/status", json!({"loadBalancer": {}}));
+            without_empty(object, "/status/loadBalancer", "ingress");
         }
         "EndpointSlice" => {
             // `null` where the list must be, as the Go types have it.
@@ -39,9 +40,14 @@ fn service(object: &mut Value, old: Option<&Value>) {
     set(object, "/spec/type", json!("ClusterIP"));
     set(object, "/spec/sessionAffinity", json!("None"));
     set(object, "/status", json!({"loadBalancer": {}}));
+    without_empty(object, "/status/loadBalancer", "ingress");
     for port in list(object, "/spec/ports") {
         set(port, "/protocol", json!("TCP"));
         let number = port["port"].clone();
+        // Zero is as good as nothing.
+        if port["targetPort"] == 0 {
+            port["targetPort"] = Value::Null;
+        }
         set(port, "/targetPort", number);
     }
     if object["spec"]["type"] == "ExternalName" {
@@ -80,6 +86,15 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
     let slot = fields.entry(field).or_insert(Value::Null);
     if slot.is_null() || *slot == "" {
         *slot = value;
+    }
+}
+
+/// Takes an empty list away, as Go leaves it out.
+fn without_empty(object: &mut Value, pointer: &str, field: &str) {
+    if let Some(fields) = object.pointer_mut(pointer).and_then(Value::as_object_mut)
+        && fields.get(field) == Some(&json!([]))
+    {
+        fields.remove(field);
     }
 }
 

@@ -20,6 +20,7 @@
 //! ```
 
 mod access;
+mod admission;
 mod client;
 mod cluster;
 mod defaults;
@@ -48,7 +49,7 @@ pub use access::{Access, Rule};
 pub use cluster::Cluster;
 pub use faults::{Disturbance, Failure, Faults, Matching, Pace};
 pub use request::{Request, Verb};
-pub use resources::{Generation, RESOURCES, Resource, Scope, StatusPart, Update};
+pub use resources::{Generation, Put, RESOURCES, Resource, Scope, StatusPart, Update};
 pub use server::{ApiServer, History, Identity, Options, Transport};
 pub use status::{Cause, CauseKind, StatusError};
 pub use validate::EndpointAddresses;

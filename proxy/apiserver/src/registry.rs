@@ -1,9 +1,10 @@
 //! What it means to create, update, patch and delete: versions, conflicts, parts, finalizers.
 
+use crate::admission;
 use crate::defaults;
 use crate::patch::{self, Form};
 use crate::request::Part;
-use crate::resources::{Generation, RESOURCES, Resource, Scope, StatusPart, Update};
+use crate::resources::{Generation, Put, RESOURCES, Resource, Scope, StatusPart, Update};
 use crate::selector::Selector;
 use crate::status::{Cause, StatusError};
 use crate::store::{Key, Object, Store};
@@ -136,6 +137,7 @@ impl Registry {
             Generation::Spec | Generation::Content => metadata.insert("generation".to_owned(), 1.into()),
         };
         validate::types(resource, &object)?;
+        admission::default_class(&self.store, resource, &mut object);
         defaults::fill(resource, &mut object, None);
         validate::check(resource, &object, None, self.addresses)?;
         Ok(self.put(resource, key, object, write))
@@ -158,7 +160,10 @@ impl Registry {
                 key.name
             )));
         }
-        let old = self.get(resource, key)?;
+        let old = match self.get(resource, key) {
+            Ok(old) => old,
+            Err(missing) => return self.put_missing(resource, key, part, object, (missing, write)),
+        };
         let version = text(&object, "resourceVersion");
         if version.is_empty() && resource.update == Update::Versioned && write.origin == Origin::Client {
             let cause =
@@ -189,6 +194,28 @@ impl Registry {
         if new == old.value { Ok(old) } else { Ok(self.put(resource, key.clone(), new, write)) }
     }
 
+    /// What an update of an object that is not there comes to.
+    fn put_missing(
+        &mut self,
+        resource: &'static Resource,
+        key: &Key,
+        part: Part,
+        mut object: Value,
+        (missing, write): (StatusError, &Write),
+    ) -> Result<Arc<Object>, StatusError> {
+        let uid = text(&object, "uid");
+        if !uid.is_empty() {
+            return Err(precondition_failed(resource, key, "UID", uid, ""));
+        }
+        if part == Part::Status || resource.put == Put::Replaces {
+            return Err(missing);
+        }
+        let metadata = metadata(&mut object);
+        metadata.remove("resourceVersion");
+        metadata.insert("name".to_owned(), key.name.clone().into());
+        self.create(resource, &key.namespace, object, write)
+    }
+
     pub(crate) fn patch(
         &mut self,
         resource: &'static Resource,
@@ -202,6 +229,11 @@ impl Registry {
         }
         let old = self.get(resource, key)?;
         let new = patch::patched(resource, form, &old.value, patch)?;
+        let uid = text(&new, "uid");
+        if uid != text(&old.value, "uid") {
+            let cause = Cause::invalid("metadata.uid", &uid.into(), "field is immutable");
+            return Err(StatusError::invalid(resource, &key.name, &[cause]));
+        }
         self.update(resource, key, part, new, write)
     }
 
@@ -377,13 +409,16 @@ fn settle(resource: &Resource, namespace: &str, object: &mut Value) -> Result<()
 fn compose(resource: &Resource, old: &Value, given: Value, part: Part, origin: Origin) -> Value {
     let mut new = match part {
         Part::Main => given,
+        // Metadata belongs to both parts.
         Part::Status => {
             let mut new = old.clone();
             new["status"] = given.get("status").cloned().unwrap_or_default();
-            return new;
+            new["metadata"] = given.get("metadata").cloned().unwrap_or_default();
+            new
         }
     };
-    if resource.status == StatusPart::Apart
+    if part == Part::Main
+        && resource.status == StatusPart::Apart
         && let (Origin::Client, Some(fields)) = (origin, new.as_object_mut())
     {
         match old.get("status") {

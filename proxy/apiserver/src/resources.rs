@@ -23,6 +23,8 @@ pub struct Resource {
     pub generation: Generation,
     /// Whether an update must name the version that it replaces.
     pub update: Update,
+    /// What an update of an object that is not there does.
+    pub put: Put,
     /// Fields that field selectors may name, besides the name and the namespace.
     pub fields: &'static [&'static str],
     /// Lists that a strategic merge patch merges: path without indexes, and the field that tells elements apart
@@ -66,6 +68,15 @@ pub enum Update {
     Unconditional,
     /// Without a version it is refused.
     Versioned,
+}
+
+/// What an update of an object that is not there does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is refused: there is nothing to replace.
+    Replaces,
+    /// It creates the object.
+    CreatesToo,
 }
 
 impl Resource {
@@ -139,6 +150,7 @@ const PLAIN: Resource = Resource {
     status: StatusPart::Absent,
     generation: Generation::Unset,
     update: Update::Unconditional,
+    put: Put::Replaces,
     fields: &[],
     merge_keys: &[],
 };
@@ -229,6 +241,7 @@ pub static RESOURCES: &[Resource] = &[
         singular: "event",
         kind: "Event",
         short_names: &["ev"],
+        put: Put::CreatesToo,
         fields: &[
             "involvedObject.apiVersion",
             "involvedObject.fieldPath",
@@ -275,6 +288,7 @@ pub static RESOURCES: &[Resource] = &[
         singular: "lease",
         kind: "Lease",
         update: Update::Versioned,
+        put: Put::CreatesToo,
         ..PLAIN
     },
     Resource {
@@ -283,6 +297,7 @@ pub static RESOURCES: &[Resource] = &[
         singular: "event",
         kind: "Event",
         short_names: &["ev"],
+        put: Put::CreatesToo,
         fields: &[
             "reason",
             "regarding.kind",
@@ -293,14 +308,29 @@ pub static RESOURCES: &[Resource] = &[
         ],
         ..PLAIN
     },
-    Resource { group: RBAC, plural: "roles", singular: "role", kind: "Role", ..PLAIN },
-    Resource { group: RBAC, plural: "rolebindings", singular: "rolebinding", kind: "RoleBinding", ..PLAIN },
-    Resource { group: RBAC, plural: "clusterroles", singular: "clusterrole", kind: "ClusterRole", ..WIDE },
+    Resource { group: RBAC, plural: "roles", singular: "role", kind: "Role", put: Put::CreatesToo, ..PLAIN },
+    Resource {
+        group: RBAC,
+        plural: "rolebindings",
+        singular: "rolebinding",
+        kind: "RoleBinding",
+        put: Put::CreatesToo,
+        ..PLAIN
+    },
+    Resource {
+        group: RBAC,
+        plural: "clusterroles",
+        singular: "clusterrole",
+        kind: "ClusterRole",
+        put: Put::CreatesToo,
+        ..WIDE
+    },
     Resource {
         group: RBAC,
         plural: "clusterrolebindings",
         singular: "clusterrolebinding",
         kind: "ClusterRoleBinding",
+        put: Put::CreatesToo,
         ..WIDE
     },
 ];

@@ -43,7 +43,7 @@ pub(crate) fn check(
         "IngressClass" => ingress::class(object, old, &mut findings),
         "EndpointSlice" => endpoints::slice(object, old, addresses, &mut findings),
         "Service" => others::service(object, old, &mut findings),
-        "Secret" => others::secret(object, &mut findings),
+        "Secret" => others::secret(object, old, &mut findings),
         "Lease" => others::lease(object, &mut findings),
         "Event" => others::event(resource, object, &mut findings),
         _ => {}
@@ -113,6 +113,8 @@ pub(crate) fn types(resource: &Resource, object: &Value) -> Result<(), StatusErr
             return Err(unreadable(&format!("{name} into Go struct field {field} of type string")));
         }
     }
+    others::encoded(resource, object)
+        .map_err(|field| unreadable(&format!("{field}: illegal base64 data")))?;
     others::times(resource, object)
         .map_err(|field| unreadable(&format!("string into {field}: not a time in microseconds")))
 }

@@ -99,7 +99,7 @@ fn status_and_the_rest_are_written_apart() {
         registry.patch(ingresses(), &key(), Part::Status, (Form::Merge, &object), &write()).unwrap();
     assert_eq!(patched.value["status"], status);
     assert_eq!(patched.value["spec"], main.value["spec"]);
-    assert_eq!(patched.value["metadata"].get("labels"), None);
+    assert_eq!(patched.value["metadata"]["labels"], json!({"x": "y"}), "metadata belong to both");
     assert_eq!(patched.value["metadata"]["generation"], 2);
 }
 
@@ -184,8 +184,28 @@ fn the_test_may_say_how_old_an_object_is() {
     let test = Write { origin: Origin::Test, ..write() };
     let mut object = ingress("a");
     object["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z".into();
-    object["status"] = json!({"loadBalancer": {"ingress": []}});
+    object["status"] = json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}});
     let made = registry.create(ingresses(), "default", object.clone(), &test).unwrap();
     assert_eq!(text(&made.value, "creationTimestamp"), "2020-01-01T00:00:00Z");
     assert_eq!(made.value["status"], object["status"]);
+}
+
+#[test]
+fn an_update_of_what_is_not_there_creates_some_kinds_and_never_what_was_another() {
+    let mut registry = registry();
+    let put = |registry: &mut Registry, resource: &'static Resource, object: Value| {
+        let written = registry.update(resource, &key(), Part::Main, object, &write());
+        written.map(|it| it.value["metadata"]["name"].clone()).map_err(|error| error.code)
+    };
+    let leases = Resource::named("leases").unwrap();
+    let lease = |metadata: Value| json!({"metadata": metadata, "spec": {"holderIdentity": "a"}});
+    // Somebody has deleted the object that this client has read.
+    assert_eq!(put(&mut registry, leases, lease(json!({"name": "web", "uid": "of-old"}))), Err(409));
+    assert_eq!(put(&mut registry, ingresses(), ingress("a")), Err(404));
+    assert_eq!(
+        put(&mut registry, leases, lease(json!({"name": "web", "resourceVersion": "3"}))),
+        Ok(json!("web"))
+    );
+    let status = registry.update(leases, &Key::new("default", "b"), Part::Status, lease(json!({})), &write());
+    assert_eq!(status.unwrap_err().code, 404);
 }

@@ -28,7 +28,12 @@ pub(super) fn ingress(object: &Value, old: Option<&Value>, findings: &mut Findin
                 findings.invalid(format!("spec.tls[{index}].hosts[{at}]"), host, why);
             }
         }
+        let name = text(tls, "/secretName");
+        if let (false, Err(why)) = (name.is_empty(), names::subdomain(name)) {
+            findings.invalid(format!("spec.tls[{index}].secretName"), &json!(name), why);
+        }
     }
+    balancer(object, findings);
     for (index, entry) in items(object, "/spec/rules") {
         rule(entry, &format!("spec.rules[{index}]"), findings);
     }
@@ -57,6 +62,22 @@ pub(super) fn class(object: &Value, old: Option<&Value>, findings: &mut Findings
             if text(parameters, &format!("/{field}")).is_empty() {
                 findings.require(format!("spec.parameters.{field}"), "");
             }
+        }
+    }
+}
+
+/// Under which addresses it is served, in its status.
+fn balancer(object: &Value, findings: &mut Findings<'_>) {
+    for (index, entry) in items(object, "/status/loadBalancer/ingress") {
+        let at = format!("status.loadBalancer.ingress[{index}]");
+        let (ip, host) = (text(entry, "/ip"), text(entry, "/hostname"));
+        if !ip.is_empty() && ip.parse::<std::net::IpAddr>().is_err() {
+            findings.invalid(format!("{at}.ip"), &json!(ip), "must be a valid IP address");
+        }
+        if host.parse::<std::net::IpAddr>().is_ok() {
+            findings.invalid(format!("{at}.hostname"), &json!(host), "must be a DNS name, not an IP address");
+        } else if let (false, Err(why)) = (host.is_empty(), names::subdomain(host)) {
+            findings.invalid(format!("{at}.hostname"), &json!(host), why);
         }
     }
 }

@@ -62,15 +62,17 @@ fn check_port(value: &Value, at: &str, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn secret(object: &Value, findings: &mut Findings<'_>) {
-    let mut size = 0;
-    for (key, value) in object["data"].as_object().into_iter().flatten() {
-        match STANDARD.decode(value.as_str().unwrap_or_default()) {
-            Ok(bytes) => size += bytes.len(),
-            // The value stays out of the message: it is a secret.
-            Err(_) => findings.invalid(format!("data[{key}]"), &Value::Null, "illegal base64 data"),
+pub(super) fn secret(object: &Value, old: Option<&Value>, findings: &mut Findings<'_>) {
+    findings.immutable(object, old, "/type");
+    if old.is_some_and(|old| old["immutable"] == true) {
+        for (field, pointer) in [("data", "/data"), ("immutable", "/immutable")] {
+            if old.and_then(|old| old.pointer(pointer)) != object.pointer(pointer) {
+                findings.forbid(field, "field is immutable when `immutable` is set");
+            }
         }
     }
+    let decoded = decoded(object).filter_map(|(_, value)| value);
+    let size: usize = decoded.map(|bytes| bytes.len()).sum();
     if size > MAX_SECRET {
         findings.forbid("data", "must be no more than 1048576 bytes");
     }
@@ -81,6 +83,22 @@ pub(super) fn secret(object: &Value, findings: &mut Findings<'_>) {
             }
         }
     }
+}
+
+/// Data of a Secret is encoded. The value stays out of the message: it is a secret.
+pub(super) fn encoded(resource: &Resource, object: &Value) -> Result<(), String> {
+    if resource.kind != "Secret" {
+        return Ok(());
+    }
+    match decoded(object).find(|(_, value)| value.is_none()) {
+        Some((key, _)) => Err(format!("data[{key}]")),
+        None => Ok(()),
+    }
+}
+
+fn decoded(object: &Value) -> impl Iterator<Item = (&str, Option<Vec<u8>>)> {
+    let data = object["data"].as_object().into_iter().flatten();
+    data.map(|(key, value)| (key.as_str(), STANDARD.decode(value.as_str().unwrap_or_default()).ok()))
 }
 
 pub(super) fn lease(object: &Value, findings: &mut Findings<'_>) {

@@ -3,7 +3,7 @@
 //! Where there is no etcd its test says so and passes, unless `WEIR_TEST_PEERS=required`. (Debian has it in the package
 //! `etcd-server`.)
 
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -62,9 +62,75 @@ fn write_to(cluster: &impl Cluster) {
     assert_eq!(cluster.delete("ingresses", "fresh", "web").unwrap_err().reason, "NotFound");
 }
 
+/// What one refuses or fills in, the other does.
+fn judge(cluster: &impl Cluster) {
+    let refused =
+        |object: Value| cluster.put_value(object).map_err(|error| (error.code, error.reason)).unwrap_err();
+    let ingress = |name: &str| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": name},
+            "spec": {"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}},
+        })
+    };
+    cluster.put_value(ingress("judged")).unwrap();
+    let another = json!({"metadata": {"uid": "another"}, "status": {}});
+    let error = cluster.patch("ingresses", "default", "judged", &another).unwrap_err();
+    assert_eq!((error.code, error.reason), (422, "Invalid"));
+    for entry in [json!({"ip": "nowhere"}), json!({"hostname": "192.0.2.1"}), json!({"hostname": "A_b"})] {
+        let status = json!({"status": {"loadBalancer": {"ingress": [entry]}}});
+        let error = cluster.patch("ingresses", "default", "judged", &status).unwrap_err();
+        assert_eq!((error.code, error.reason), (422, "Invalid"), "{entry}");
+    }
+    let empty = json!({"status": {"loadBalancer": {"ingress": []}}});
+    let patched = cluster.patch("ingresses", "default", "judged", &empty).unwrap();
+    assert_eq!(patched["status"], json!({"loadBalancer": {}}));
+    let mut object = ingress("judged");
+    object["spec"]["tls"] = json!([{"secretName": "A_b"}]);
+    assert_eq!(refused(object), (422, "Invalid"));
+
+    assert_eq!(cluster.put_value(ingress("before")).unwrap()["spec"].get("ingressClassName"), None);
+    let class = |name: &str, default: &str| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+            "metadata": {"name": name, "annotations": {"ingressclass.kubernetes.io/is-default-class": default}},
+            "spec": {"controller": "other.dev/x"},
+        })
+    };
+    cluster.put_value(class("usual", "true")).unwrap();
+    cluster.put_value(class("unusual", "false")).unwrap();
+    // The plugin sees classes a moment after they are written.
+    let began = std::time::Instant::now();
+    while cluster.put_value(ingress("after")).unwrap()["spec"]["ingressClassName"] != "usual" {
+        assert!(began.elapsed().as_secs() < 20, "no default class");
+        cluster.delete("ingresses", "default", "after").unwrap();
+    }
+    let mut object = ingress("legacy");
+    object["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "x"});
+    assert_eq!(cluster.put_value(object).unwrap()["spec"].get("ingressClassName"), None);
+    assert_eq!(cluster.put_value(ingress("before")).unwrap()["spec"].get("ingressClassName"), None);
+    cluster.delete("ingressclasses", "", "usual").unwrap();
+
+    let secret = |kind: &str, value: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "judged"}, "type": kind,
+            "data": {"a": value},
+        })
+    };
+    assert_eq!(refused(secret("Opaque", "%%")).0, 400);
+    cluster.put_value(secret("Opaque", "YQ==")).unwrap();
+    assert_eq!(refused(secret("other.dev/x", "YQ==")), (422, "Invalid"));
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "judged"},
+        "spec": {"ports": [{"port": 80, "targetPort": 0}]},
+    });
+    assert_eq!(cluster.put_value(service).unwrap()["spec"]["ports"][0]["targetPort"], 80);
+}
+
 #[test]
 fn a_cluster_in_memory_is_written_to() {
-    write_to(&ApiServer::start_blocking(Options::default()).unwrap());
+    let server = ApiServer::start_blocking(Options::default()).unwrap();
+    write_to(&server);
+    judge(&server);
 }
 
 /// A real etcd, and in place of the API server one in memory that takes its arguments.
@@ -142,6 +208,7 @@ fn a_real_cluster_is_written_to_where_there_is_one() {
     let tokens = [("token".to_owned(), "system:serviceaccount:weir:weir".to_owned())];
     let mut cluster = RealServer::start(&assets, &tokens).unwrap();
     write_to(&cluster);
+    judge(&cluster);
     cluster.restart().unwrap();
     assert!(cluster.get("ingressclasses", "", "weir").unwrap().is_some());
 }
