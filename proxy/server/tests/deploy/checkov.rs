@@ -1,6 +1,6 @@
 //! What `checkov`, a scanner for manifests, thinks of them.
 
-use super::rendered::{OVERLAYS, is_installed, overlay, said};
+use super::rendered::{EXAMPLE, OVERLAYS, file, is_installed, overlay, said};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -53,6 +53,7 @@ fn checkov_finds_nothing_that_is_not_explained() {
         let Some(objects) = overlay(name) else { return };
         write(folder.path(), name, &objects);
     }
+    write(folder.path(), "example", &file(EXAMPLE));
     let judgement = judge(folder.path());
     assert!(judgement.passed > 300, "{}", judgement.passed);
     assert!(judgement.failed.is_empty(), "{:#?}", judgement.failed);

@@ -1,7 +1,7 @@
 //! The overlays keep the rules, and each rule is one that can be broken.
 
-use super::rendered::{EDGES, OVERLAYS, deploy, list, of_kind, overlay, text, workloads};
-use super::{pods, selectors};
+use super::rendered::{EDGES, EXAMPLE, OVERLAYS, deploy, file, list, of_kind, overlay, text, workloads};
+use super::{pods, selectors, strict};
 use serde_json::{Value, json};
 
 #[test]
@@ -85,6 +85,22 @@ fn the_sidecar_has_no_token_and_starts_before_the_application() {
     std::fs::write(folder.path().join("kustomization.yaml"), kustomization).unwrap();
     let objects = super::rendered::kustomize(folder.path()).unwrap();
     assert!(workloads(&objects)[0].pointer("/spec/template/spec/initContainers").is_none());
+}
+
+/// Two ways to the same sidecar. What its arguments do is tried with the example (`tests/e2e/sidecar/example.rs`).
+#[test]
+fn the_component_adds_the_sidecar_of_the_example() {
+    let example = file(EXAMPLE);
+    assert_eq!(example.iter().flat_map(strict::complaints).collect::<Vec<_>>(), Vec::<String>::new());
+    assert_eq!(pods::complaints(&example), Vec::<String>::new());
+    let sidecar = |objects: &[Value]| {
+        let mut weir = pods::weir(workloads(objects)[0]).unwrap().clone();
+        // The component's volume has a name that is not taken in your pods.
+        put(&mut weir, "/volumeMounts/0/name", "podinfo".into());
+        weir
+    };
+    let Some(component) = overlay("sidecar") else { return };
+    assert_eq!(sidecar(&component), sidecar(&example));
 }
 
 /// Takes something away, or adds something, and counts complaints.

@@ -105,8 +105,10 @@ fn of_probes(container: &Value) -> Vec<String> {
     let weir = list(container, "/args").first().is_some_and(|first| first == "serve");
     let ports: Vec<_> = list(container, "/ports").iter().map(|port| &port["name"]).collect();
     let mut all = Vec::new();
+    // A sidecar's startup lets the others start.
+    let started = if container["restartPolicy"] == "Always" { "/readyz" } else { "/healthz" };
     for (probe, path) in
-        [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
+        [("startupProbe", started), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
     {
         if !weir {
             continue;
@@ -157,6 +159,10 @@ fn of_its_end(workload: &Value) -> Vec<String> {
 
 /// A new pod before an old one goes; but two pods cannot have one port of a node, so there it is one node at a time.
 fn of_updates(workload: &Value) -> Vec<String> {
+    // How others are updated is their owners' business.
+    if weir(workload).is_none_or(|weir| weir["restartPolicy"] == "Always") {
+        return Vec::new();
+    }
     let strategy = match text(workload, "/kind") {
         "DaemonSet" => &workload["spec"]["updateStrategy"]["rollingUpdate"],
         _ => &workload["spec"]["strategy"]["rollingUpdate"],

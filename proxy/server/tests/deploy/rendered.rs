@@ -14,6 +14,15 @@ pub fn overlay(name: &str) -> Option<Vec<Value>> {
     kustomize(&deploy().join("kustomize/overlays").join(name))
 }
 
+/// The objects of a file of manifests, from `deploy`.
+#[track_caller]
+pub fn file(path: &str) -> Vec<Value> {
+    documents(&std::fs::read_to_string(deploy().join(path)).unwrap())
+}
+
+/// The example of a sidecar.
+pub const EXAMPLE: &str = "examples/sidecar/deployment.yaml";
+
 /// What `kubectl kustomize` makes of a folder; nothing where there is no `kubectl`.
 #[track_caller]
 pub fn kustomize(folder: &Path) -> Option<Vec<Value>> {
