@@ -1,8 +1,10 @@
 //! Closing a request: the counters that it moves. Rendered by `server/metrics.rs`.
 
 mod counters;
+mod route;
 
 pub use counters::{Histogram, ObjectCounters};
+pub use route::RouteCounters;
 
 use crate::identity::Client;
 use crate::snapshot::Location;
@@ -62,8 +64,12 @@ impl Account {
             return;
         }
         self.closed = true;
+        let duration = now.saturating_since(self.began);
         if let Some(counters) = self.counters() {
-            counters.end(now.saturating_since(self.began), outcome);
+            counters.end(duration, outcome);
+        }
+        if let Some(location) = &self.location {
+            location.counters().end(outcome.status, Some(duration));
         }
     }
 
@@ -78,10 +84,14 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        if !self.closed
-            && let Some(counters) = self.counters()
-        {
+        if self.closed {
+            return;
+        }
+        if let Some(counters) = self.counters() {
             counters.abort();
+        }
+        if let Some(location) = &self.location {
+            location.counters().end(0, None);
         }
     }
 }

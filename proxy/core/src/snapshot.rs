@@ -10,7 +10,7 @@ pub use describe::{BackendView, EndpointView, HostView, LimitsView, ObjectView, 
 pub use hosts::{HostClients, HostRules};
 pub(crate) use plan::{KeyPlan, Label, Plan, Planned, Scope};
 
-use crate::account::ObjectCounters;
+use crate::account::{ObjectCounters, RouteCounters};
 use crate::backend::Backend;
 use crate::declaration::{BackendName, Declaration, PathKind};
 use crate::finding::{Finding, ObjectRef};
@@ -82,6 +82,14 @@ impl Snapshot {
         self.owners.iter()
     }
 
+    /// All routes, in no order. The path is as configured, with its kind; `None` for what takes all other paths of a host,
+    /// or of all hosts.
+    pub fn routes(&self) -> impl Iterator<Item = (RoutePath<'_>, &Arc<Location>)> {
+        let routes = self.routes.all().map(|(_, path, location)| (path, location));
+        let all = routes.chain(self.default.iter().map(|location| (None, location)));
+        all.map(|(path, location)| (path.map(|_| (location.path.as_str(), location.kind)), location))
+    }
+
     /// All backends that locations lead to or the declaration names.
     pub fn backends(&self) -> impl Iterator<Item = &Arc<Backend>> {
         self.backends.values()
@@ -127,6 +135,9 @@ impl Snapshot {
     }
 }
 
+/// A path as configured, and how it is compared; `None` for what takes all other paths.
+pub type RoutePath<'a> = Option<(&'a str, PathKind)>;
+
 /// One path of one Ingress, compiled.
 #[derive(Debug)]
 pub struct Location {
@@ -150,6 +161,7 @@ pub struct Location {
     origin_tls: Option<Arc<OriginTls>>,
     rules: Arc<HostRules>,
     to_https: ToHttps,
+    counters: Arc<RouteCounters>,
 }
 
 /// What becomes of a request over http.
@@ -170,6 +182,11 @@ impl Location {
     /// What holds for all requests of its host.
     pub fn host_rules(&self) -> &HostRules {
         &self.rules
+    }
+
+    /// What was counted for it. The same over snapshots, for as long as the object has this path.
+    pub fn counters(&self) -> &RouteCounters {
+        &self.counters
     }
 
     pub(crate) fn to_https(&self) -> ToHttps {

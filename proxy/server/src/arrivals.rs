@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 use weir_core::policy::{PerSecond, Settings};
 use weir_limits::{
-    Cause, Charge, Config, Decision, Grant, Instant, Limiter, Quota, Rule, RuleId, Seed, Window,
+    Cause, Charge, Config, Decision, Grant, Instant, Limiter, Quota, Rule, RuleId, Seed, Stats, Window,
 };
 
 /// Why a connection is closed before it is served.
@@ -103,6 +103,11 @@ impl Arrivals {
             client,
             process,
         }
+    }
+
+    /// How full the tables are.
+    pub fn stats(&self) -> Stats {
+        self.limiter.stats()
     }
 
     /// A new socket, of nobody in particular: a proxy's. It counts for the process.

@@ -6,6 +6,7 @@
 use crate::abort::{Abort, Cause, Stage, Unserved};
 use crate::access_log::Lane;
 use crate::arrivals::Shed;
+use crate::decisions::{Decisions, Measured};
 use crate::lane::grammar::Malformed;
 use crate::lane::h2::{Ended, Rejected};
 use crate::lane::wire::Why;
@@ -33,6 +34,10 @@ pub struct Counters {
     gateway_errors: [AtomicU64; GatewayError::ALL.len()],
     h2_ended: [AtomicU64; Ended::ALL.len()],
     h2_rejected: [AtomicU64; Rejected::ALL.len()],
+    origin_connections_opened: AtomicU64,
+    origin_connections_reused: AtomicU64,
+    origin_connections_idle: AtomicU64,
+    decisions: Decisions,
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
     access_log_withheld: AtomicU64,
@@ -56,6 +61,10 @@ impl Counters {
             gateway_errors: zeros(),
             h2_ended: zeros(),
             h2_rejected: zeros(),
+            origin_connections_opened: AtomicU64::new(0),
+            origin_connections_reused: AtomicU64::new(0),
+            origin_connections_idle: AtomicU64::new(0),
+            decisions: Decisions::new(),
             access_log_written: AtomicU64::new(0),
             access_log_dropped: AtomicU64::new(0),
             access_log_withheld: AtomicU64::new(0),
@@ -136,6 +145,20 @@ impl Counters {
         }
     }
 
+    /// What a worker has done with connections to origins since it last said so: made, taken from its pool, and how many
+    /// were idle there then and are now.
+    pub(crate) fn origin_connections(&self, opened: u64, reused: u64, (before, now): (u64, u64)) {
+        add(&self.origin_connections_opened, opened);
+        add(&self.origin_connections_reused, reused);
+        // Wraps around on the way down, and back: what each worker adds is its own number.
+        add(&self.origin_connections_idle, now.wrapping_sub(before));
+    }
+
+    /// How long decisions took.
+    pub(crate) fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
     /// So many access log lines were written.
     pub(crate) fn access_log_written(&self, lines: u64) {
         add(&self.access_log_written, lines);
@@ -177,6 +200,10 @@ impl Counters {
             gateway_errors: pairs(&GatewayError::ALL, &self.gateway_errors),
             h2_ended: pairs(&Ended::ALL, &self.h2_ended),
             h2_rejected: pairs(&Rejected::ALL, &self.h2_rejected),
+            origin_connections_opened: load(&self.origin_connections_opened),
+            origin_connections_reused: load(&self.origin_connections_reused),
+            origin_connections_idle: load(&self.origin_connections_idle),
+            decisions: self.decisions.read(),
             access_log_written: load(&self.access_log_written),
             access_log_dropped: load(&self.access_log_dropped),
             access_log_withheld: load(&self.access_log_withheld),
@@ -219,6 +246,14 @@ pub struct Reading {
     pub h2_ended: Vec<(Ended, u64)>,
     /// Streams of HTTP/2 that were ended for a fault of their client.
     pub h2_rejected: Vec<(Rejected, u64)>,
+    /// Connections to origins that were made.
+    pub origin_connections_opened: u64,
+    /// Times that an idle one was used again.
+    pub origin_connections_reused: u64,
+    /// Connections to origins that are idle.
+    pub origin_connections_idle: u64,
+    /// How long decisions took that were measured.
+    pub decisions: Measured,
     /// Access log lines written.
     pub access_log_written: u64,
     /// Access log lines lost.

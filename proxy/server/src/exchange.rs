@@ -6,6 +6,7 @@ use crate::buffers;
 use crate::clock::Dates;
 use crate::conn::{ConnInfo, Stop};
 use crate::deadline;
+use crate::decisions;
 use crate::lookout;
 use crate::request_id::{RequestId, RequestIds};
 use crate::respond::{Accept, Ask, BodyPart, GatewayError, Response, Then, is_grpc};
@@ -77,7 +78,11 @@ impl Exchange {
     /// Admits a request: the one place where that happens.
     pub fn admit(shared: &Arc<Shared>, facts: &Facts<'_>, lane: Lane, protocol: Protocol) -> Box<Self> {
         let now = shared.clock.now();
-        let (held, client, accept) = match shared.engine.admit(now, facts) {
+        let verdict = shared.engine.admit(now, facts);
+        if decisions::is_next_measured() {
+            shared.counters.decisions().record(shared.clock.now().saturating_since(now));
+        }
+        let (held, client, accept) = match verdict {
             Verdict::Forward(ticket) => {
                 let client = ticket.account().client;
                 let accept = match protocol {

@@ -11,6 +11,7 @@ pub mod conn;
 pub mod connection;
 pub mod counters;
 pub mod deadline;
+pub mod decisions;
 pub mod exchange;
 pub mod footprint;
 pub mod lane;
@@ -23,6 +24,7 @@ pub mod pace;
 #[cfg(test)]
 mod pages;
 pub mod preface;
+pub mod process;
 pub mod proxy_protocol;
 pub mod request_id;
 pub mod reserve;

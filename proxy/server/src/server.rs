@@ -50,6 +50,7 @@ pub struct Server {
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
     connections: Connections,
+    arrivals: Arc<Arrivals>,
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -90,7 +91,14 @@ impl Server {
         let most = if config.connections == 0 { most_connections() } else { config.connections };
         let connections = Connections::new(most);
         let arrivals = Arc::new(Arrivals::new(most));
-        let mut server = Self { http, https, connections: connections.clone(), phase, workers: Vec::new() };
+        let mut server = Self {
+            http,
+            https,
+            connections: connections.clone(),
+            arrivals: arrivals.clone(),
+            phase,
+            workers: Vec::new(),
+        };
         for (number, listeners) in sockets.into_iter().enumerate() {
             let shared = Arc::new(Shared {
                 engine: config.engine.clone(),
@@ -136,6 +144,11 @@ impl Server {
     /// Client connections that are open.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// Sockets of each client.
+    pub fn arrivals(&self) -> &Arc<Arrivals> {
+        &self.arrivals
     }
 
     /// How far the server is on its way out.

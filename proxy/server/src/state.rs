@@ -1,8 +1,10 @@
 //! What the admin listener shows: the engine, the counters, and what the source last said.
 
+use crate::arrivals::Arrivals;
 use crate::clock::{Clock, WallTime};
 use crate::counters::Counters;
 use crate::shared::{Connections, Phase};
+use crate::tls::Tls;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,12 +28,23 @@ pub struct State {
     pub clock: Clock,
     /// When the process started.
     pub started: WallTime,
+    metrics_routes: usize,
     loaded: ArcSwap<Loaded>,
     /// Findings that do not come with a configuration. Held while one is put in force, so that findings and snapshot
     /// belong together.
     observed: Mutex<Vec<Finding>>,
     serving: ArcSwap<Option<Serving>>,
     cluster: OnceLock<Heard>,
+    guards: OnceLock<Guards>,
+}
+
+/// What counts clients before they ask for anything.
+#[derive(Clone, Debug)]
+pub struct Guards {
+    /// Sockets of each client.
+    pub arrivals: Arc<Arrivals>,
+    /// Handshakes of each client.
+    pub tls: Arc<Tls>,
 }
 
 /// What is known of the cluster that is followed.
@@ -84,17 +97,42 @@ impl State {
             counters,
             clock,
             started: clock.wall(),
+            metrics_routes: METRICS_ROUTES,
             loaded: ArcSwap::default(),
             observed: Mutex::default(),
             serving: ArcSwap::default(),
             cluster: OnceLock::new(),
+            guards: OnceLock::new(),
         }
+    }
+
+    /// The same with metrics for so many routes at most.
+    #[must_use]
+    pub fn with_metrics_routes(mut self, most: usize) -> Self {
+        self.metrics_routes = most;
+        self
     }
 
     /// Says that a cluster is followed.
     pub fn hear(&self, health: Arc<Health>, leads: Arc<AtomicBool>) {
         // There is one source.
         let _ = self.cluster.set(Heard { health, leads });
+    }
+
+    /// Most routes that have metrics of their own.
+    pub fn metrics_routes(&self) -> usize {
+        self.metrics_routes
+    }
+
+    /// Says who counts clients at the door.
+    pub fn guard(&self, guards: Guards) {
+        // There is one server.
+        let _ = self.guards.set(guards);
+    }
+
+    /// Who counts clients at the door, once it is open.
+    pub fn guards(&self) -> Option<&Guards> {
+        self.guards.get()
     }
 
     /// What is known of the cluster, where one is followed.
@@ -173,6 +211,9 @@ impl Loaded {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
+
+/// 7 KB of text each, when they are busy.
+pub const METRICS_ROUTES: usize = 1000;
 
 /// Errors come first, and each stands once.
 fn sort(findings: &mut Vec<Finding>) {

@@ -50,6 +50,7 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<Listener>) -> io::Result<()> {
         linger::ended().await;
         sweeping.abort();
         pool::clear();
+        pool::hand_over(&worker.shared.counters);
         Ok(())
     })
 }
@@ -63,6 +64,7 @@ async fn sweep(shared: Arc<Shared>) {
         shared.log.flush();
         if tick % TICKS_PER_SECOND == 0 {
             pool::sweep();
+            pool::hand_over(&shared.counters);
             lookout::hand_over(&shared.counters);
         }
     }

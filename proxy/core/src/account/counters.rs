@@ -19,6 +19,7 @@ pub struct ObjectCounters {
     bytes_out: AtomicU64,
     duration: Histogram,
     upstream: [AtomicU64; UpstreamResult::ALL.len()],
+    upstream_retries: AtomicU64,
     upstream_latency: Histogram,
 }
 
@@ -34,6 +35,7 @@ impl ObjectCounters {
             bytes_out: AtomicU64::new(0),
             duration: Histogram::new(),
             upstream: zeros(),
+            upstream_retries: AtomicU64::new(0),
             upstream_latency: Histogram::new(),
         }
     }
@@ -82,6 +84,11 @@ impl ObjectCounters {
         UpstreamResult::ALL.into_iter().zip(self.upstream.iter().map(load))
     }
 
+    /// Tries of endpoints after the first of each request.
+    pub fn upstream_retries(&self) -> u64 {
+        self.upstream_retries.load(Relaxed)
+    }
+
     /// From the first byte sent to an origin to the first byte of its response.
     pub fn upstream_latency(&self) -> &Histogram {
         &self.upstream_latency
@@ -100,6 +107,9 @@ impl ObjectCounters {
         self.duration.record(duration);
         if let Some(upstream) = &outcome.upstream {
             add(&self.upstream, upstream.result as usize, 1);
+            if upstream.tries > 1 {
+                self.upstream_retries.fetch_add(u64::from(upstream.tries) - 1, Relaxed);
+            }
             if upstream.status != 0 {
                 self.upstream_latency.record(upstream.latency);
             }
@@ -179,7 +189,7 @@ impl Histogram {
         self.buckets().iter().sum()
     }
 
-    fn record(&self, duration: Duration) {
+    pub(super) fn record(&self, duration: Duration) {
         let place = Self::BOUNDS.iter().take_while(|bound| **bound < duration).count();
         add(&self.buckets, place, 1);
         self.sum.fetch_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Relaxed);

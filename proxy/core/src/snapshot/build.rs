@@ -3,8 +3,8 @@
 use super::hosts::{self, Hosts};
 use super::origin_tls;
 use super::plan::{self, Identity, Plan};
-use super::{Basis, HostRules, Location, Owner, Snapshot, ToHttps};
-use crate::account::ObjectCounters;
+use super::{Basis, HostRules, Location, Owner, RoutePath, Snapshot, ToHttps};
+use crate::account::{ObjectCounters, RouteCounters};
 use crate::backend::Backend;
 use crate::canonical;
 use crate::declaration::{BackendName, Declaration, HostRule, Ingress, PathKind, PathRule, PortName};
@@ -31,6 +31,7 @@ pub(super) fn build(declaration: Declaration, previous: Option<&Snapshot>, seed:
         findings,
         owners: Vec::with_capacity(ingresses.len() + 1),
         counters: lent_counters(previous),
+        route_counters: lent_route_counters(previous),
         backends: lent_backends(&backends, previous),
         hosts: &hosts,
         secrets: &secrets,
@@ -78,6 +79,17 @@ fn lent_counters(previous: Option<&Snapshot>) -> HashMap<(&ObjectRef, &str), &Ar
     owners.iter().map(|owner| ((&*owner.object, owner.uid.as_str()), &owner.counters)).collect()
 }
 
+/// Names a route: object, `metadata.uid`, host and path as configured.
+type RouteName<'a> = (&'a ObjectRef, &'a str, &'a str, RoutePath<'a>);
+
+fn lent_route_counters(previous: Option<&Snapshot>) -> HashMap<RouteName<'_>, &Arc<RouteCounters>> {
+    let routes = previous.into_iter().flat_map(Snapshot::routes);
+    let lent = routes.map(|(path, location)| {
+        ((&*location.object, location.owner.uid.as_str(), location.host.as_str(), path), &location.counters)
+    });
+    lent.collect()
+}
+
 fn lent_backends(
     specs: &BTreeMap<BackendName, crate::declaration::BackendSpec>,
     previous: Option<&Snapshot>,
@@ -95,6 +107,7 @@ struct Builder<'a> {
     findings: Vec<Finding>,
     owners: Vec<Arc<Owner>>,
     counters: HashMap<(&'a ObjectRef, &'a str), &'a Arc<ObjectCounters>>,
+    route_counters: HashMap<RouteName<'a>, &'a Arc<RouteCounters>>,
     backends: BTreeMap<BackendName, Arc<Backend>>,
     hosts: &'a Hosts,
     secrets: &'a Secrets,
@@ -121,7 +134,7 @@ impl Builder<'_> {
         let object = ObjectRef::new("DefaultBackend", &*backend.namespace, &*backend.service);
         let (owner, ready) = self.owner(object, String::new(), self.settings.unowned());
         let part = Part { owner: &owner, ready: &ready };
-        self.location(&part, (&HostPattern::Every, ""), "/", PathKind::Prefix, Some(backend), None)
+        self.location(&part, (&HostPattern::Every, ""), None, Some(backend), None)
     }
 
     /// Makes the policy ready. One that cannot be is broken: nothing passes.
@@ -214,7 +227,8 @@ impl Builder<'_> {
                 None => return,
             }
         };
-        let location = self.location(part, (host, raw_host), text, path.kind, path.backend.as_ref(), broken);
+        let location =
+            self.location(part, (host, raw_host), Some((text, path.kind)), path.backend.as_ref(), broken);
         if let Err(holder) = self.routes.path(host.clone(), matcher, location) {
             let message = format!(
                 "{} has this host and path already and keeps it; this one is not in force.",
@@ -264,7 +278,7 @@ impl Builder<'_> {
     }
 
     fn fallback(&mut self, part: &Part<'_>, raw_host: &str, host: HostPattern, backend: &BackendName) {
-        let location = self.location(part, (&host, raw_host), "/", PathKind::Prefix, Some(backend), None);
+        let location = self.location(part, (&host, raw_host), None, Some(backend), None);
         if let Err(holder) = self.routes.fallback(host, location) {
             // An Ingress may well have two rules for one host.
             if holder.object != part.owner.object {
@@ -278,11 +292,13 @@ impl Builder<'_> {
         &mut self,
         part: &Part<'_>,
         (host, raw_host): (&HostPattern, &str),
-        path: &str,
-        kind: PathKind,
+        path: RoutePath<'_>,
         backend: Option<&BackendName>,
         broken: Option<String>,
     ) -> Arc<Location> {
+        let counters = self.route_counters.get(&(&*part.owner.object, &*part.owner.uid, raw_host, path));
+        let counters = counters.map_or_else(Arc::default, |lent| Arc::clone(lent));
+        let (path, kind) = path.unwrap_or(("/", PathKind::Prefix));
         let object = Arc::clone(&part.owner.object);
         let target = self.target(&object, backend);
         let rules = Arc::clone(self.hosts.rules(host));
@@ -304,6 +320,7 @@ impl Builder<'_> {
             origin_tls: part.ready.origin_tls.clone().map(name),
             rules,
             target,
+            counters,
             owner: Arc::clone(part.owner),
             object,
         })

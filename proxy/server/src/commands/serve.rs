@@ -8,7 +8,7 @@ use crate::footprint;
 use crate::lookout;
 use crate::server::{Config, Server, StartError};
 use crate::settings::{self, Admin, Environment, Mistake, Settings, Source};
-use crate::state::State;
+use crate::state::{Guards, State};
 use crate::telemetry::{self, TelemetryError};
 use crate::tls::expiry::{Notice, Stage, Watch};
 use crate::tls::{Tls, TlsError};
@@ -161,7 +161,8 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         ..EngineConfig::default()
     }));
     let counters = Arc::new(Counters::new());
-    let state = Arc::new(State::new(engine.clone(), counters.clone(), clock));
+    let state = State::new(engine.clone(), counters.clone(), clock);
+    let state = Arc::new(state.with_metrics_routes(settings.metrics_routes));
     let source = follow(settings, &state)?;
     let (log, log_writer) =
         AccessLog::open(&settings.access_log, settings.access_log_format, counters.clone())?;
@@ -174,13 +175,14 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     control.spawn(resolve::run(engine.clone()));
     control.spawn(watch_certificates(state.clone()));
     control.spawn(lookout::run(state.clone(), settings_object(settings)));
+    let tls = Arc::new(Tls::start(clock)?);
     let server = Server::start(&Config {
         http: settings.http.clone(),
         https: settings.https.clone(),
         workers: settings.workers.get(),
         connections: settings.connections,
         lanes: settings.lanes,
-        tls: Arc::new(Tls::start(clock)?),
+        tls: tls.clone(),
         given: settings.timeouts,
         h2c: settings.h2c,
         engine,
@@ -188,6 +190,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         counters,
         log,
     })?;
+    state.guard(Guards { arrivals: server.arrivals().clone(), tls });
     state.serve(server.connections().clone(), server.phase());
     Ok(Running { server, admin, control, source, log_writer, delay: settings.timeouts.shutdown_delay })
 }

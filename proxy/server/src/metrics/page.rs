@@ -1,13 +1,13 @@
 //! The list as a page.
 
-use super::FAMILIES;
 use super::endings::ENDINGS;
+use super::families;
 use std::fmt::Write;
 
 /// The text of `docs/metrics.md`.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
-    for family in FAMILIES {
+    for family in families() {
         let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
         let (name, kind, help) = (family.name, family.kind.as_str(), family.help);
         let _ = writeln!(page, "| `{name}` | {kind} | {} | {help} |", labels.join(", "));
@@ -32,7 +32,7 @@ pub fn page() -> String {
 const HEAD: &str = "\
 # Metrics
 
-This page is made from the list in `proxy/server/src/metrics/families.rs`; a test keeps it true.
+This page is made from the list in `proxy/server/src/metrics/families/`; a test keeps it true.
 
 `/metrics` of the admin listener (`--admin`) answers in Prometheus's text format.
 Values of labels come from the configuration or from closed lists, never from requests, so that clients cannot make

@@ -17,6 +17,7 @@ pub use table::{Row, rows};
 
 use crate::access_log;
 use crate::shared::Lanes;
+use crate::state;
 use crate::timeouts::Given;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub timeouts: Given,
     /// Whether clients of plain listeners may begin with HTTP/2.
     pub h2c: bool,
+    /// Most routes that have metrics of their own.
+    pub metrics_routes: usize,
     /// Where access log lines go.
     pub access_log: access_log::Target,
     /// How access log lines look.
@@ -248,6 +251,7 @@ impl Default for Settings {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 0,
             clients: NonZeroUsize::new(engine.clients).unwrap_or(NonZeroUsize::MIN),
+            metrics_routes: state::METRICS_ROUTES,
             in_flight: NonZeroUsize::new(engine.in_flight).unwrap_or(NonZeroUsize::MIN),
             lanes: Lanes::Auto,
             timeouts: Given::default(),

@@ -3,6 +3,7 @@
 mod cluster;
 mod objects;
 mod pod;
+mod telling;
 
 use super::value::{self, Expected};
 use super::{Admin, LogFormat, Settings, Source};
@@ -102,6 +103,7 @@ pub(super) static GROUPS: &[Group] = &[
     Group { title: "Objects", with: With::Objects, rows: objects::ROWS },
     Group { title: "A cluster", with: With::Cluster, rows: cluster::ROWS },
     Group { title: "Resources, times and logs", with: With::Every, rows: REST },
+    Group { title: "How much is told", with: With::Every, rows: telling::ROWS },
 ];
 
 /// All settings, in the order of the page.

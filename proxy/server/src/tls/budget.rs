@@ -4,7 +4,7 @@ use super::Failure;
 use std::net::IpAddr;
 use std::time::Duration;
 use weir_core::policy::{Edge, PerSecond, Settings};
-use weir_limits::{Charge, Config, Decision, Instant, Limiter, Quota, Rule, RuleId, Seed, Window};
+use weir_limits::{Charge, Config, Decision, Instant, Limiter, Quota, Rule, RuleId, Seed, Stats, Window};
 
 /// Counts handshakes per client and of the process. Its memory is bounded.
 pub struct Budget {
@@ -23,6 +23,11 @@ impl Budget {
             client,
             process,
         }
+    }
+
+    /// How full the table is.
+    pub fn stats(&self) -> Stats {
+        self.limiter.stats()
     }
 
     /// A handshake that `client` wants to begin.

@@ -189,6 +189,7 @@ impl<C: Client> Attempt<'_, C> {
             if let Poll::Ready(connected) = connecting.as_mut().poll(cx) {
                 let tcp = connected.map_err(|_| failed(UpstreamResult::RefuseConnect))?;
                 let _ = tcp.set_nodelay(true);
+                pool::opened();
                 return Poll::Ready(Ok(tcp));
             }
             self.client.watch(cx).map(|stop| match stop {
