@@ -179,6 +179,11 @@ fn weir(plan: &Plan) -> Result<Vec<OsString>, Failure> {
     arguments.extend(["--admin".into(), listen(0).into(), "--log-level".into(), "error".into()]);
     let log = plan.file("weir-access.log");
     arguments.extend(["--access-log".into(), plan.if_logged(&log.to_string_lossy(), "off").into()]);
+    if plan.log == AccessLog::File {
+        // As the others: each request has its line.
+        let bounds = ["--access-log-lines-per-second", "0", "--access-log-refusals-per-second", "0"];
+        arguments.extend(bounds.into_iter().map(OsString::from));
+    }
     arguments.extend(plan.weir_arguments.iter().map(OsString::from));
     Ok(arguments)
 }

@@ -3,7 +3,7 @@
 use divan::{Bencher, black_box};
 use std::sync::Arc;
 use std::time::Duration;
-use weir::access_log::{AccessLog, Answer, Entry, Format, Lane, Protocol, Target};
+use weir::access_log::{AccessLog, Answer, Entry, Format, Lane, Protocol, Target, Volume};
 use weir::clock::{Clock, Dates};
 use weir::counters::Counters;
 use weir::origin_headers::{self, ForwardedFor, Inputs};
@@ -25,8 +25,13 @@ fn main() {
 #[divan::bench(args = [Format::Json, Format::Text])]
 fn access_log_line(bencher: Bencher<'_, '_>, format: Format) {
     let target = Target::File("/dev/null".into());
-    let (log, writer) =
-        AccessLog::open(&target, format, Arc::new(Counters::new())).expect("it can be written");
+    let (log, writer) = AccessLog::open(
+        &target,
+        format,
+        Volume { served: None, ..Volume::default() },
+        Arc::new(Counters::new()),
+    )
+    .expect("it can be written");
     let account = account();
     let outcome = Outcome {
         status: 200,

@@ -1,9 +1,11 @@
 //! One line per request.
 //!
 //! Each worker has an [`AccessLog`] of its own and collects lines in a buffer; a thread writes the buffers. Nothing
-//! here waits: when the writer cannot follow, lines are dropped and counted, and traffic goes on.
+//! here waits: when the writer cannot follow, lines are dropped and counted, and traffic goes on. Nor does an attack fill
+//! a disk: each [`Kind`] of line has its [`Ration`].
 
 mod fields;
+mod kind;
 mod line;
 mod sketch;
 mod writer;
@@ -16,11 +18,15 @@ use crate::abort::{Abort, Unserved};
 use crate::clock::{Dates, WallTime};
 use crate::counters::Counters;
 use crate::lane::grammar::Malformed;
+use crate::ration::{Fate, Ration, Sampler, Share};
 use crate::request_id::RequestId;
 use crate::respond::GatewayError;
+use kind::Kind;
 use parking_lot::Mutex;
+use std::array;
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +54,24 @@ pub enum Format {
     Json,
     /// `name=value` pairs ("logfmt").
     Text,
+}
+
+/// How many lines there may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Volume {
+    /// Of what was served, the share that has lines (`--access-log-sample-rate`).
+    pub share: Share,
+    /// Of what was served, most lines a second (`--access-log-lines-per-second`). `None` is as many as there are.
+    pub served: Option<NonZeroU32>,
+    /// Of everything else, most lines a second of each kind and reason (`--access-log-refusals-per-second`). `None` is
+    /// as many as there are.
+    pub others: Option<NonZeroU32>,
+}
+
+impl Default for Volume {
+    fn default() -> Self {
+        Self { share: Share::ALL, served: NonZeroU32::new(SERVED), others: NonZeroU32::new(OTHERS) }
+    }
 }
 
 /// The lane that served a request.
@@ -165,6 +189,13 @@ pub struct Entry<'a> {
     pub duration: Duration,
 }
 
+impl Entry<'_> {
+    /// Whether all was well: an origin answered without an error, and no rule spoke.
+    pub fn is_ordinary(&self) -> bool {
+        Kind::of(self) == Kind::Served
+    }
+}
+
 /// A worker's end of the access log. Clones share the buffer; [`AccessLog::worker`] makes one of its own.
 #[derive(Clone)]
 pub struct AccessLog(Option<Arc<Buffer>>);
@@ -172,34 +203,24 @@ pub struct AccessLog(Option<Arc<Buffer>>);
 struct Buffer {
     format: Format,
     sink: Sink,
+    volume: Volume,
+    /// Of all workers together.
+    rations: Arc<Rations>,
     // Never contended: a worker is one thread. The lock is there because its tasks share the log.
     pen: Mutex<Pen>,
 }
 
-#[derive(Default)]
 struct Pen {
     dates: Dates,
     chunk: Chunk,
-    unserved: Budget,
+    sampler: Sampler,
 }
 
-/// Lines of connections that ended without a request: whoever floods with those gets a sample of them, and the metrics
-/// have the rest.
-#[derive(Default)]
-struct Budget {
-    second: u64,
-    spent: u32,
-}
-
-impl Budget {
-    fn take(&mut self, wall: WallTime) -> bool {
-        let second = wall.as_millis() / 1000;
-        if self.second != second {
-            *self = Self { second, spent: 0 };
-        }
-        self.spent = self.spent.saturating_add(1);
-        self.spent <= MOST_UNSERVED
-    }
+/// The rations of all kinds.
+struct Rations {
+    kinds: [Ration; Kind::COUNT],
+    /// Gives the right to tell what was left out, once a second.
+    telling: Ration,
 }
 
 impl AccessLog {
@@ -215,22 +236,32 @@ impl AccessLog {
     pub fn open(
         target: &Target,
         format: Format,
+        volume: Volume,
         counters: Arc<Counters>,
     ) -> Result<(Self, Writer), OpenError> {
         match writer::open(target, counters)? {
-            (Some(sink), writer) => Ok((Self::with(format, sink), writer)),
+            (Some(sink), writer) => Ok((Self::with(format, volume, sink), writer)),
             (None, writer) => Ok((Self::off(), writer)),
         }
     }
 
-    fn with(format: Format, sink: Sink) -> Self {
-        Self(Some(Arc::new(Buffer { format, sink, pen: Mutex::default() })))
+    fn with(format: Format, volume: Volume, sink: Sink) -> Self {
+        let rations = Rations { kinds: array::from_fn(|_| Ration::default()), telling: Ration::default() };
+        Self::sharing(format, volume, sink, Arc::new(rations))
+    }
+
+    fn sharing(format: Format, volume: Volume, sink: Sink, rations: Arc<Rations>) -> Self {
+        let sampler = Sampler::new(volume.share, fastrand::u64(..));
+        let pen = Mutex::new(Pen { dates: Dates::new(), chunk: Chunk::default(), sampler });
+        Self(Some(Arc::new(Buffer { format, sink, volume, rations, pen })))
     }
 
     /// Another end with a buffer of its own, for another worker.
     pub fn worker(&self) -> Self {
         match &self.0 {
-            Some(buffer) => Self::with(buffer.format, buffer.sink.clone()),
+            Some(buffer) => {
+                Self::sharing(buffer.format, buffer.volume, buffer.sink.clone(), buffer.rations.clone())
+            }
             None => Self::off(),
         }
     }
@@ -242,42 +273,83 @@ impl AccessLog {
 
     /// Takes the line of a request.
     pub fn write(&self, wall: WallTime, entry: &Entry<'_>) {
-        self.put(wall, |line| line.request(entry));
+        self.put(wall, || Kind::of(entry), |line| line.request(entry));
     }
 
     /// Takes the line of a request that was never admitted.
     pub fn write_failed(&self, wall: WallTime, failed: &Failed<'_>) {
-        self.put(wall, |line| line.failure(failed));
+        self.put(wall, || Kind::of_failed(failed), |line| line.failure(failed));
     }
 
-    /// Takes the line of a connection that ended before a request could begin; of each second no more than
-    /// [`MOST_UNSERVED`]. The client is `None` where even its address is not known.
+    /// Takes the line of a connection that ended before a request could begin. The client is `None` where even its address
+    /// is not known.
     pub fn write_unserved(&self, wall: WallTime, client: Option<(IpAddr, IpAddr)>, unserved: Unserved) {
+        self.put(wall, || Kind::Unserved(unserved), |line| line.unserved(client, unserved));
+    }
+
+    fn put(&self, wall: WallTime, kind: impl FnOnce() -> Kind, write: impl FnOnce(&mut line::Line<'_>)) {
         let Some(buffer) = &self.0 else { return };
-        if buffer.pen.lock().unserved.take(wall) {
-            self.put(wall, |line| line.unserved(client, unserved));
-        } else {
-            buffer.sink.withheld();
+        let pen = &mut *buffer.pen.lock();
+        if buffer.admits(kind(), wall, &mut pen.sampler) {
+            buffer.line(pen, wall, write);
         }
     }
 
-    fn put(&self, wall: WallTime, write: impl FnOnce(&mut line::Line<'_>)) {
+    /// Hands what was collected to the writer, and once a second tells what was left out. Called some times a second, so
+    /// that a quiet log is not a late one.
+    pub fn flush(&self, wall: WallTime) {
         let Some(buffer) = &self.0 else { return };
         let pen = &mut *buffer.pen.lock();
-        let mut line = line::Line::begin(buffer.format, &mut pen.chunk.bytes);
+        if buffer.rations.telling.take(wall.as_seconds(), 1) == Fate::Write {
+            buffer.tell(pen, wall);
+        }
+        buffer.sink.send(&mut pen.chunk);
+    }
+
+    /// Tells what was left out since it was last told: at the end, when there is no next second.
+    pub fn end(&self, wall: WallTime) {
+        let Some(buffer) = &self.0 else { return };
+        let pen = &mut *buffer.pen.lock();
+        buffer.tell(pen, wall);
+        buffer.sink.send(&mut pen.chunk);
+    }
+}
+
+impl Buffer {
+    /// Whether there is a line of this kind now.
+    fn admits(&self, kind: Kind, wall: WallTime, sampler: &mut Sampler) -> bool {
+        if kind == Kind::Served && !sampler.choose() {
+            self.sink.unsampled();
+            return false;
+        }
+        let most = if kind == Kind::Served { self.volume.served } else { self.volume.others };
+        let (Some(most), Some(ration)) = (most, self.rations.kinds.get(kind.place())) else { return true };
+        match ration.take(wall.as_seconds(), most.get()) {
+            Fate::Write => true,
+            Fate::Withhold => {
+                self.sink.withheld();
+                false
+            }
+        }
+    }
+
+    fn tell(&self, pen: &mut Pen, wall: WallTime) {
+        for (kind, ration) in Kind::all().zip(&self.rations.kinds) {
+            let withheld = ration.tell();
+            if withheld > 0 {
+                self.line(pen, wall, |line| line.withheld(kind.words(), withheld));
+            }
+        }
+    }
+
+    fn line(&self, pen: &mut Pen, wall: WallTime, write: impl FnOnce(&mut line::Line<'_>)) {
+        let mut line = line::Line::begin(self.format, &mut pen.chunk.bytes);
         line.time(pen.dates.rfc3339(wall), wall);
         write(&mut line);
         line.end();
         pen.chunk.lines += 1;
         if pen.chunk.bytes.len() >= FULL {
-            buffer.sink.send(&mut pen.chunk);
-        }
-    }
-
-    /// Hands what was collected to the writer. Called some times a second, so that a quiet log is not a late one.
-    pub fn flush(&self) {
-        if let Some(buffer) = &self.0 {
-            buffer.sink.send(&mut buffer.pen.lock().chunk);
+            self.sink.send(&mut pen.chunk);
         }
     }
 }
@@ -296,8 +368,10 @@ impl fmt::Debug for AccessLog {
 
 /// Bytes after which a buffer goes to the writer.
 const FULL: usize = 60 * 1024;
-/// Most lines of connections without a request that a worker writes of a second.
-pub const MOST_UNSERVED: u32 = 10;
+/// Lines a second of what was served: half a megabyte of them.
+const SERVED: u32 = 1000;
+/// Lines a second of each other kind and reason.
+const OTHERS: u32 = 10;
 
 #[cfg(test)]
 mod tests;

@@ -540,8 +540,10 @@ async fn end_unread(mut conn: Conn, unread: Unread, shared: &Shared) {
         bytes_out: text.len(),
     };
     // What closes after line ends alone is no request that failed.
-    if unread.error.is_some() || unread.bytes > 0 {
-        shared.log.write_failed(shared.clock.wall(), &failed);
+    if let Some(log) = shared.access_log()
+        && (unread.error.is_some() || unread.bytes > 0)
+    {
+        log.write_failed(shared.clock.wall(), &failed);
     }
     if !text.is_empty() {
         linger::close(conn.socket);

@@ -41,6 +41,7 @@ pub struct Counters {
     access_log_written: AtomicU64,
     access_log_dropped: AtomicU64,
     access_log_withheld: AtomicU64,
+    access_log_unsampled: AtomicU64,
     sightings: Mutex<Sightings>,
 }
 
@@ -68,6 +69,7 @@ impl Counters {
             access_log_written: AtomicU64::new(0),
             access_log_dropped: AtomicU64::new(0),
             access_log_withheld: AtomicU64::new(0),
+            access_log_unsampled: AtomicU64::new(0),
             sightings: Mutex::new(Sightings::new()),
         }
     }
@@ -174,6 +176,11 @@ impl Counters {
         add(&self.access_log_withheld, 1);
     }
 
+    /// A line was not written, because it was not chosen.
+    pub(crate) fn access_log_unsampled(&self) {
+        add(&self.access_log_unsampled, 1);
+    }
+
     /// What the clients of requests looked like that a worker has seen.
     pub(crate) fn add_sightings(&self, seen: &Sightings) {
         self.sightings.lock().add(seen);
@@ -207,6 +214,7 @@ impl Counters {
             access_log_written: load(&self.access_log_written),
             access_log_dropped: load(&self.access_log_dropped),
             access_log_withheld: load(&self.access_log_withheld),
+            access_log_unsampled: load(&self.access_log_unsampled),
         }
     }
 }
@@ -258,8 +266,10 @@ pub struct Reading {
     pub access_log_written: u64,
     /// Access log lines lost.
     pub access_log_dropped: u64,
-    /// Lines of connections without a request that were not written, because there were many.
+    /// Lines that were not written, because there were many of their kind.
     pub access_log_withheld: u64,
+    /// Lines of what was served that were not chosen.
+    pub access_log_unsampled: u64,
 }
 
 /// All there are, in the order of their counters.

@@ -324,9 +324,7 @@ impl Exchange {
     }
 
     fn log(&self, account: &Account, now: Instant) {
-        if !self.shared.log.is_on() {
-            return;
-        }
+        let Some(log) = self.shared.access_log() else { return };
         let entry = Entry {
             account,
             peer: self.via.unwrap_or(account.client.peer),
@@ -341,7 +339,11 @@ impl Exchange {
             abort: self.abort,
             duration: now.saturating_since(account.began),
         };
-        self.shared.log.write(self.shared.clock.wall(), &entry);
+        let skip = &self.shared.engine.current().settings.log.skip;
+        if entry.is_ordinary() && skip.iter().any(|path| path.as_bytes() == entry.path) {
+            return;
+        }
+        log.write(self.shared.clock.wall(), &entry);
     }
 }
 

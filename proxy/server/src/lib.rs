@@ -26,6 +26,7 @@ mod pages;
 pub mod preface;
 pub mod process;
 pub mod proxy_protocol;
+pub mod ration;
 pub mod request_id;
 pub mod reserve;
 pub mod respond;

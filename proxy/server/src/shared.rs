@@ -59,7 +59,15 @@ impl Shared {
     /// the connection's other end, where they are known.
     pub fn unserved(&self, client: Option<(IpAddr, IpAddr)>, unserved: Unserved) {
         self.counters.unserved(unserved);
-        self.log.write_unserved(self.clock.wall(), client, unserved);
+        if let Some(log) = self.access_log() {
+            log.write_unserved(self.clock.wall(), client, unserved);
+        }
+    }
+
+    /// The access log, if lines go anywhere now.
+    pub fn access_log(&self) -> Option<&AccessLog> {
+        let is_on = self.log.is_on() && !self.engine.current().settings.log.disabled;
+        is_on.then_some(&self.log)
     }
 
     /// How long things may take.

@@ -1,10 +1,22 @@
 //! Messages to the standard error.
 //!
-//! Text on a terminal, an object per line elsewhere. Records of crates that use `log` go the same way.
+//! Text on a terminal, an object per line elsewhere. Records of crates that use `log` go the same way, and panics too.
+//!
+//! Whoever can make us say something can make us say it often. So each place in the code that logs at `info` or above has
+//! a ration; what is left out is counted, and told now and then. `debug` and `trace` are for whoever asks for everything.
 
+use crate::ration::{Fate, Ration};
 use crate::settings::LogFormat;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tracing::callsite::Identifier;
+use tracing::{Event, Level};
+use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -31,7 +43,67 @@ pub fn start(level: &str, format: LogFormat) -> Result<(), TelemetryError> {
     };
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     subscriber(level, format, colours, io::stderr)?.try_init()?;
+    std::panic::set_hook(Box::new(|panic| {
+        PANICS.fetch_add(1, Relaxed);
+        let said = panic.payload_as_str().unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(place, said, %backtrace, "a panic: a mistake in weir; one connection is lost");
+    }));
     Ok(())
+}
+
+/// How often something panicked since the start. Each is a mistake of ours.
+pub fn panics() -> u64 {
+    PANICS.load(Relaxed)
+}
+
+/// How many messages were left out since the start, because their place had said enough.
+pub fn left_out() -> u64 {
+    LEFT_OUT.load(Relaxed)
+}
+
+/// Tells how many messages were left out, for as long as it is polled.
+pub async fn tell_left_out() {
+    let mut told = 0;
+    let mut ticks = tokio::time::interval(WINDOW);
+    loop {
+        ticks.tick().await;
+        let messages = left_out().saturating_sub(told);
+        if messages > 0 {
+            told = told.saturating_add(messages);
+            tracing::warn!(messages, "messages that came too often were left out");
+        }
+    }
+}
+
+/// Lets each place in the code say so much and no more.
+struct Rationed {
+    start: Instant,
+    /// As many as there are places that log: the code bounds it.
+    places: Mutex<HashMap<Identifier, Ration>>,
+}
+
+impl Rationed {
+    fn new() -> Self {
+        Self { start: Instant::now(), places: Mutex::default() }
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Rationed {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        if *metadata.level() > Level::INFO {
+            return true;
+        }
+        let window = self.start.elapsed().as_secs() / WINDOW.as_secs();
+        let mut places = self.places.lock();
+        let is_written = places.entry(metadata.callsite()).or_default().take(window, MOST) == Fate::Write;
+        if !is_written {
+            LEFT_OUT.fetch_add(1, Relaxed);
+        }
+        is_written
+    }
 }
 
 type Subscriber = Box<dyn tracing::Subscriber + Send + Sync>;
@@ -42,8 +114,10 @@ where
 {
     let builder = fmt().with_env_filter(filter(level)?).with_writer(out).with_ansi(colours);
     Ok(match format {
-        LogFormat::Text => Box::new(builder.finish()),
-        LogFormat::Json | LogFormat::Auto => Box::new(builder.json().flatten_event(true).finish()),
+        LogFormat::Text => Box::new(builder.finish().with(Rationed::new())),
+        LogFormat::Json | LogFormat::Auto => {
+            Box::new(builder.json().flatten_event(true).finish().with(Rationed::new()))
+        }
     })
 }
 
@@ -60,6 +134,14 @@ fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     }
     Ok(EnvFilter::builder().parse(filter)?)
 }
+
+/// For so long a place has a ration of messages.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Messages of one place in a window.
+const MOST: u32 = 100;
+
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+static PANICS: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 mod tests {
@@ -109,6 +191,27 @@ mod tests {
         assert_eq!(object["message"], "listening\non");
         assert_eq!(object["address"], "a\"b");
         assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_message_that_comes_too_often_is_left_out_and_counted() {
+        let before = left_out();
+        let text = logged("debug", LogFormat::Text, || {
+            for _ in 0..1000 {
+                tracing::warn!("a client can make us say this");
+                tracing::debug!("who asks for everything gets it");
+            }
+            tracing::warn!("something else");
+        });
+        let count = |words: &str| text.matches(words).count();
+        // The test may begin at the end of a window.
+        assert!(
+            (MOST as usize..=2 * MOST as usize).contains(&count("a client can")),
+            "{}",
+            count("a client can")
+        );
+        assert_eq!((count("who asks"), count("something else")), (1000, 1));
+        assert_eq!((left_out() - before) as usize, 1000 - count("a client can"));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<Listener>) -> io::Result<()> {
         sweeping.abort();
         pool::clear();
         pool::hand_over(&worker.shared.counters);
+        worker.shared.log.end(worker.shared.clock.wall());
         Ok(())
     })
 }
@@ -61,7 +62,7 @@ async fn sweep(shared: Arc<Shared>) {
     for tick in 0_u64.. {
         ticks.tick().await;
         deadline::sweep();
-        shared.log.flush();
+        shared.log.flush(shared.clock.wall());
         if tick % TICKS_PER_SECOND == 0 {
             pool::sweep();
             pool::hand_over(&shared.counters);

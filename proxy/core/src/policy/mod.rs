@@ -22,7 +22,7 @@ pub use edge::{Edge, HeadBounds, PerSecond, ProxyProtocol};
 pub use limits::{Burst, KeyPart, LimitHeaders, Limits, MAX_WINDOWS, Mode, Modes, Override, Window};
 pub use origin::{AskedTls, Balance, NextUpstream, Origin, Protocol, Via};
 pub use read::{Prefixes, read};
-pub use settings::{Profile, Settings, Trust, TrustMode};
+pub use settings::{LogSettings, Profile, Settings, Trust, TrustMode};
 pub use tls::{ClientCertificates, Hsts, Redirect, SubjectPattern, Tls, TlsSettings};
 
 use ipnet::IpNet;

@@ -109,11 +109,13 @@ pub enum Group {
     Tls,
     /// Deadlines and caps of connections.
     Connections,
+    /// What is told of requests.
+    Logs,
 }
 
 impl Group {
     /// All of them, in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Limits,
         Self::Access,
         Self::Sizes,
@@ -122,6 +124,7 @@ impl Group {
         Self::Addresses,
         Self::Tls,
         Self::Connections,
+        Self::Logs,
     ];
 
     /// Its heading.
@@ -135,6 +138,7 @@ impl Group {
             Self::Addresses => "Client addresses and headers",
             Self::Tls => "TLS and redirects",
             Self::Connections => "Connections",
+            Self::Logs => "Logs",
         }
     }
 }

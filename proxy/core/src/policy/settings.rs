@@ -33,6 +33,8 @@ pub struct Settings {
     pub retry_non_idempotent: bool,
     /// Deadlines and caps of the listeners.
     pub edge: Edge,
+    /// Which requests have a line in the access log.
+    pub log: LogSettings,
     /// TLS for the whole proxy.
     pub tls: TlsSettings,
     /// Defaults for what an object does not say itself.
@@ -40,6 +42,15 @@ pub struct Settings {
     /// Keys of the ConfigMap whose values are invalid and that protect something, by name, with what is wrong.
     /// An object that has no valid value of its own under such a name is refused (503): a broken gate stays shut.
     pub broken: BTreeMap<&'static str, String>,
+}
+
+/// Which requests have a line in the access log. How many lines there may be is the operator's to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LogSettings {
+    /// Whether there are none (`disable-access-log`).
+    pub disabled: bool,
+    /// Paths whose requests have none when all is well (`skip-access-log-urls`): as sent, without the query.
+    pub skip: Vec<String>,
 }
 
 impl Default for Settings {
@@ -56,6 +67,7 @@ impl Default for Settings {
             underscores_in_headers: false,
             retry_non_idempotent: false,
             edge: Edge::default(),
+            log: LogSettings::default(),
             tls: TlsSettings::default(),
             defaults: Policy::default(),
             broken: BTreeMap::new(),

@@ -42,4 +42,11 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("abort_reason", "Why, or how: the words are those of the metrics (docs/metrics.md)."),
     ("request_id", "Value of `X-Request-ID`."),
     ("lane", "`express`, `pingora` or `h2`: which code served the request."),
+    (
+        "withheld",
+        "In a line that stands for others, once a second: what happened. `refused`, `failed` (answered here, by no rule), \
+         `observed`, `client-abort`, `accept`, `proxy-protocol` and `handshake` come with a `reason`; `served`, \
+         `origin-error` (5xx) and `origin-abort` without.",
+    ),
+    ("lines", "In such a line: how many were left out since the last one."),
 ];

@@ -121,6 +121,15 @@ impl<'a> Line<'a> {
         self.word("abort_reason", unserved.reason().as_bytes());
     }
 
+    /// How many lines were left out of what happened, and why it did.
+    pub(super) fn withheld(&mut self, (what, reason): (&str, Option<&str>), count: u64) {
+        if let Some(reason) = reason {
+            self.word("reason", reason.as_bytes());
+        }
+        self.word("withheld", what.as_bytes());
+        self.number("lines", count);
+    }
+
     fn abort(&mut self, abort: Option<Abort>) {
         if let Some(abort) = abort {
             self.word("abort", abort.stage.as_str().as_bytes());

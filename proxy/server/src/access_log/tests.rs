@@ -133,27 +133,104 @@ fn a_head_that_was_not_understood_has_a_line_too() {
     .assert_eq(&text);
 }
 
-#[test]
-fn connections_without_a_request_have_so_many_lines_a_second() {
-    let counters = Arc::new(Counters::new());
+const EVERYTHING: Volume = Volume { share: Share::ALL, served: None, others: None };
+
+/// Lines of a log with two workers, written as `work` says.
+fn lines_of(volume: Volume, counters: &Arc<Counters>, work: impl FnOnce([&AccessLog; 2])) -> Vec<String> {
     let (opener, open) = sync_channel(1000);
     let (written, lines) = sync_channel(1000);
     drop(opener);
     let (sink, writer) = writer::start(Gate { open, written }, counters.clone()).unwrap();
-    let log = AccessLog::with(Format::Json, sink.unwrap());
-    let client = Some(([10, 0, 0, 1].into(), [10, 0, 0, 2].into()));
-    for millis in [0, 999, 1000] {
-        for _ in 0..8 {
-            let shed = Unserved::Shed(Shed::ClientSockets);
-            log.write_unserved(WallTime::from_millis(millis), client, shed);
-        }
-    }
-    drop(log);
+    let log = AccessLog::with(Format::Json, volume, sink.unwrap());
+    let other = log.worker();
+    work([&log, &other]);
+    drop((log, other));
     writer.join();
     let text = String::from_utf8(lines.iter().flatten().collect()).unwrap();
-    assert_eq!(text.lines().count(), 18, "ten of sixteen, and eight");
-    assert_eq!(counters.read().access_log_withheld, 6);
-    expect![[r#"{"time":"1970-01-01T00:00:00.000Z","client":"10.0.0.1","peer":"10.0.0.2","status":0,"abort":"accept","abort_reason":"client-sockets"}"#]].assert_eq(text.lines().next().unwrap());
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_reason_has_so_many_lines_a_second_and_one_that_tells_of_the_others() {
+    let counters = Arc::new(Counters::new());
+    let (account, outcome) = (account(), Outcome { status: 429, ..Outcome::default() });
+    let refused = |reason| Entry { answer: Answer::Refused(reason), ..entry(&account, &outcome, b"/") };
+    let client = Some(([10, 0, 0, 1].into(), [10, 0, 0, 2].into()));
+    let lines = lines_of(Volume::default(), &counters, |logs| {
+        for millis in [0, 999, 1000] {
+            let wall = WallTime::from_millis(millis);
+            for n in 0..100 {
+                logs[n % 2].write(wall, &refused(Reason::Rate));
+                logs[n % 2].write_unserved(wall, client, Unserved::Shed(Shed::ClientSockets));
+            }
+            // A few of another reason are not lost among them.
+            logs[1].write(wall, &refused(Reason::NoRoute));
+            logs.iter().for_each(|log| log.flush(wall));
+        }
+        logs.iter().for_each(|log| log.end(WallTime::from_millis(1001)));
+    });
+    let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(count(r#""status":429,"reason":"rate""#), 20, "ten of each second");
+    assert_eq!(count(r#""abort":"accept","abort_reason":"client-sockets""#), 20);
+    assert_eq!(count(r#""reason":"no-route""#), 3);
+    let told: Vec<_> = lines.iter().filter(|line| line.contains(r#""reason":"rate","withheld""#)).collect();
+    assert_eq!(
+        told,
+        [
+            r#"{"time":"1970-01-01T00:00:00.000Z","reason":"rate","withheld":"refused","lines":90}"#,
+            r#"{"time":"1970-01-01T00:00:01.000Z","reason":"rate","withheld":"refused","lines":190}"#,
+        ]
+    );
+    // All that was left out is told, and nothing else is written.
+    let told: u64 = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["lines"].as_u64())
+        .sum();
+    assert_eq!((told, counters.read().access_log_withheld), (560, 560));
+    assert_eq!(lines.len(), 20 + 20 + 3 + 4);
+}
+
+#[test]
+fn a_share_of_what_is_served_has_lines_and_every_error_counts_apart() {
+    let counters = Arc::new(Counters::new());
+    let (account, served) = (account(), outcome());
+    let broken = Outcome { status: 502, ..outcome() };
+    let volume = Volume { share: Share::new(0.0).unwrap(), ..EVERYTHING };
+    let lines = lines_of(volume, &counters, |[log, _]| {
+        for _ in 0..50 {
+            log.write(WallTime::default(), &entry(&account, &served, b"/"));
+        }
+        log.write(WallTime::default(), &entry(&account, &broken, b"/"));
+        let aborted = Outcome { end: End::ClientAbort, ..outcome() };
+        log.write(WallTime::default(), &entry(&account, &aborted, b"/"));
+    });
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let reading = counters.read();
+    assert_eq!((reading.access_log_unsampled, reading.access_log_withheld), (50, 0));
+    let volume = Volume { share: Share::new(0.25).unwrap(), ..EVERYTHING };
+    let lines = lines_of(volume, &counters, |[log, _]| {
+        for _ in 0..4000 {
+            log.write(WallTime::default(), &entry(&account, &served, b"/"));
+        }
+    });
+    assert!((800..1200).contains(&lines.len()), "{}", lines.len());
+}
+
+#[test]
+fn what_is_served_has_so_many_lines_a_second() {
+    let counters = Arc::new(Counters::new());
+    let (account, served) = (account(), outcome());
+    let volume = Volume { served: NonZeroU32::new(5), ..EVERYTHING };
+    let lines = lines_of(volume, &counters, |[log, other]| {
+        for _ in 0..10 {
+            log.write(WallTime::default(), &entry(&account, &served, b"/"));
+            other.write(WallTime::default(), &entry(&account, &served, b"/"));
+        }
+        log.end(WallTime::default());
+    });
+    assert_eq!(lines.len(), 6);
+    let told = r#"{"time":"1970-01-01T00:00:00.000Z","withheld":"served","lines":15}"#;
+    assert!(lines.iter().any(|line| line == told), "{lines:?}");
 }
 
 /// The account of a request that an Ingress took and a rule refused.
@@ -193,8 +270,12 @@ fn a_line_that_has_everything_has_the_fields_of_the_list() {
     let entry = Entry { request_id: id.as_ref(), answer, abort, ..entry(&account, &outcome, b"/p") };
     let text = String::from_utf8(line(Format::Text, |line| line.request(&entry))).unwrap();
     let names: Vec<_> = text.split_whitespace().map(|pair| pair.split('=').next().unwrap()).collect();
-    // What breaks a rule of HTTP has no account.
-    let listed: Vec<_> = FIELDS.iter().map(|(name, _)| *name).filter(|name| *name != "fault").collect();
+    // What breaks a rule of HTTP has no account, and a line that stands for others is about no request.
+    let listed: Vec<_> = FIELDS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !["fault", "withheld", "lines"].contains(name))
+        .collect();
     assert_eq!(names, listed, "{text}");
     check(
         Format::Json,
@@ -259,12 +340,12 @@ fn a_writer_that_does_not_follow_costs_lines_and_not_time() {
     let (opener, open) = sync_channel(1000);
     let (written, lines) = sync_channel(1000);
     let (sink, writer) = writer::start(Gate { open, written }, counters.clone()).unwrap();
-    let log = AccessLog::with(Format::Text, sink.unwrap());
+    let log = AccessLog::with(Format::Text, Volume::default(), sink.unwrap());
     let (account, outcome) = (account(), outcome());
     // Many more chunks than there is room for; the writer stands still, and nobody waits for it.
     for _ in 0..200 {
         log.write(WallTime::default(), &entry(&account, &outcome, b"/"));
-        log.flush();
+        log.flush(WallTime::default());
     }
     let dropped = counters.read().access_log_dropped;
     assert!((100..200).contains(&dropped), "{dropped}");
@@ -281,7 +362,8 @@ fn lines_of_all_workers_reach_the_file_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let counters = Arc::new(Counters::new());
-    let (log, writer) = AccessLog::open(&Target::File(path.clone()), Format::Json, counters.clone()).unwrap();
+    let (log, writer) =
+        AccessLog::open(&Target::File(path.clone()), Format::Json, EVERYTHING, counters.clone()).unwrap();
     let workers: Vec<_> = (0..3)
         .map(|_| {
             let log = log.worker();
@@ -305,14 +387,15 @@ fn lines_of_all_workers_reach_the_file_whole() {
 #[test]
 fn a_file_that_cannot_be_opened_is_named() {
     let target = Target::File("/nowhere/at/all/access.log".into());
-    let error = AccessLog::open(&target, Format::Json, Arc::new(Counters::new())).unwrap_err();
+    let error = AccessLog::open(&target, Format::Json, EVERYTHING, Arc::new(Counters::new())).unwrap_err();
     assert_eq!(error.to_string(), "--access-log: cannot open /nowhere/at/all/access.log");
 }
 
 #[test]
 fn a_log_that_is_off_takes_everything() {
-    let (log, writer) = AccessLog::open(&Target::Off, Format::Json, Arc::new(Counters::new())).unwrap();
+    let (log, writer) =
+        AccessLog::open(&Target::Off, Format::Json, EVERYTHING, Arc::new(Counters::new())).unwrap();
     log.worker().write_unserved(WallTime::default(), None, Unserved::Shed(Shed::Sockets));
-    log.flush();
+    log.flush(WallTime::default());
     writer.join();
 }

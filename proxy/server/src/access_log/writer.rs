@@ -66,6 +66,11 @@ impl Sink {
         }
     }
 
+    /// A line was not chosen.
+    pub(super) fn unsampled(&self) {
+        self.counters.access_log_unsampled();
+    }
+
     /// A line was not made at all.
     pub(super) fn withheld(&self) {
         self.counters.access_log_withheld();

@@ -164,8 +164,12 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     let state = State::new(engine.clone(), counters.clone(), clock);
     let state = Arc::new(state.with_metrics_routes(settings.metrics_routes));
     let source = follow(settings, &state)?;
-    let (log, log_writer) =
-        AccessLog::open(&settings.access_log, settings.access_log_format, counters.clone())?;
+    let (log, log_writer) = AccessLog::open(
+        &settings.access_log,
+        settings.access_log_format,
+        settings.access_log_volume,
+        counters.clone(),
+    )?;
     let control =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Control)?;
     let admin = match settings.admin {
@@ -174,6 +178,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     };
     control.spawn(resolve::run(engine.clone()));
     control.spawn(watch_certificates(state.clone()));
+    control.spawn(telemetry::tell_left_out());
     control.spawn(lookout::run(state.clone(), settings_object(settings)));
     let tls = Arc::new(Tls::start(clock)?);
     let server = Server::start(&Config {

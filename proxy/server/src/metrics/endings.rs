@@ -133,4 +133,4 @@ fn causes(stage: Stage) -> Vec<&'static str> {
 }
 
 const SHED: (&str, &str) = ("weir_connections_shed_total", "reason");
-const UNSERVED: &str = "`abort`, `abort_reason`, for at most 10 connections a second and worker";
+const UNSERVED: &str = "`abort`, `abort_reason`";

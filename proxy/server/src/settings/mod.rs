@@ -64,6 +64,8 @@ pub struct Settings {
     pub access_log: access_log::Target,
     /// How access log lines look.
     pub access_log_format: access_log::Format,
+    /// How many access log lines there may be.
+    pub access_log_volume: access_log::Volume,
     /// Which messages are logged: a level, or directives of tracing's `EnvFilter`.
     pub log_level: String,
     /// How messages look.
@@ -258,6 +260,7 @@ impl Default for Settings {
             h2c: false,
             access_log: access_log::Target::Stdout,
             access_log_format: access_log::Format::Json,
+            access_log_volume: access_log::Volume::default(),
             log_level: "info".to_owned(),
             log_format: LogFormat::Auto,
             objects: ObjectSettings::default(),

@@ -117,8 +117,9 @@ warning in the log.
 const ACCESS_LOG: &str = "
 ## Fields of the access log
 
-Each request that ends has a line; its fields stand in this order, and those that it has nothing for are left out.
-A request whose head was not understood has `time`, `peer`, `status` and `reason` alone.
+Each request that ends has a line, as far as `access-log-sample-rate`, `access-log-lines-per-second` and
+`access-log-refusals-per-second` allow; [operations.md](operations.md#logs) says what that comes to.
+Fields stand in this order, and those that a line has nothing for are left out.
 Bytes that are not printable ASCII are written as `\\u00NN`, each by itself.
 When the writer cannot follow, lines are dropped and counted (`weir_access_log_lines_total`); traffic never waits.
 Each worker writes its lines together, so those of different workers are not in the order of their times.

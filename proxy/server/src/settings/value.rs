@@ -2,9 +2,10 @@
 
 use super::{Admin, LogFormat, Source};
 use crate::access_log;
+use crate::ration::Share;
 use crate::shared::Lanes;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 use weir_core::policy::Profile;
@@ -51,6 +52,20 @@ pub(super) fn count(text: &str, most: usize) -> Result<NonZeroUsize, Expected> {
 pub(super) fn count_or_zero(text: &str, most: usize) -> Result<usize, Expected> {
     let number = text.parse().ok().filter(|number| *number <= most);
     number.ok_or_else(|| format!("expected a whole number from 0 to {most}"))
+}
+
+/// Most events a second; 0 is as many as there are.
+pub(super) fn rate(text: &str) -> Result<Option<NonZeroU32>, Expected> {
+    let number: Result<u32, _> = text.parse();
+    number.map(NonZeroU32::new).map_err(|_| format!("expected a whole number from 0 to {}", u32::MAX))
+}
+
+/// A share, from 0 to 1.
+pub(super) fn share(text: &str) -> Result<Share, Expected> {
+    text.parse()
+        .ok()
+        .and_then(Share::new)
+        .ok_or_else(|| "expected a number from 0 to 1, such as 0.01".to_owned())
 }
 
 /// A whole number with a unit, `ms`, `s`, `m` or `h`; without one it is seconds.

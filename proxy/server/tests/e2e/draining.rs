@@ -124,9 +124,10 @@ fn wrk_sees_no_error_but_refused_connections_when_weir_ends() {
         for https in [false, true] {
             let context = format!("{lane:?}, https {https}");
             let log = folder.path().join(format!("{context}.log"));
+            let all = ["--access-log-lines-per-second", "0"];
             let log_flags = ["--access-log", log.to_str().unwrap(), "--shutdown-delay", "500ms"];
             let weir =
-                lane.start(&ingress("web", "", nginx.address, &[]), &[&HTTPS[..], &log_flags].concat());
+                lane.start(&ingress("web", "", nginx.address, &[]), &[&HTTPS[..], &log_flags, &all].concat());
             let url = match https {
                 false => format!("http://{}/1k", weir.http),
                 true => format!("https://{}/1k", weir.https()),

@@ -3,6 +3,7 @@
 use crate::limits::{open_request, slow_origin};
 use crate::support::{Client, Origin, WITH_SETTINGS, Weir, burst, get, ingress, settings, until};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// Asserts that a page of metrics is well-formed, and returns the names of its families.
 fn check_metrics(text: &str) -> BTreeSet<String> {
@@ -226,4 +227,75 @@ fn each_request_has_a_line_in_the_access_log() {
     assert_eq!((&nowhere["status"], &nowhere["request_id"]), (&404.into(), &"my-own-id".into()), "{nowhere}");
     let ids: BTreeSet<_> = lines.iter().filter_map(|line| line["request_id"].as_str()).collect();
     assert_eq!(ids.len(), 8, "every request has an id of its own");
+}
+
+#[test]
+fn a_flood_writes_no_more_than_its_ration_and_says_so() {
+    let origin = Origin::echo();
+    let limits = [("limit-rph", "1"), ("limit-burst", "4")];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let path = file.to_str().unwrap();
+    let manifests = ingress("shop", "shop.example", origin.address, &limits);
+    let flags = ["--access-log", path, "--access-log-refusals-per-second", "5", "--workers", "2"];
+    let weir = Weir::start_with(&manifests, &flags);
+    let began = Instant::now();
+    let mut asked = 0;
+    let mut connections = 0;
+    // Long enough for some seconds to pass.
+    while began.elapsed() < Duration::from_millis(2500) {
+        let mut client = Client::connect(weir.http);
+        burst(&mut client, "shop.example", "/", 100);
+        client.send("GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
+        let _ = client.until_end();
+        asked += 100;
+        connections += 1;
+    }
+    let withheld = weir.metric(r#"weir_access_log_lines_total{result="withheld"}"#).unwrap();
+    weir.signal();
+    until("it has ended", || weir.stderr().contains("drained"));
+    assert!(weir.ended().success());
+    let seconds = began.elapsed().as_secs() + 2;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |key: &str, value: &str| lines.iter().filter(|line| line[key] == value).collect::<Vec<_>>();
+    let told = |reason: &str| {
+        let told = lines.iter().filter(|line| line["reason"] == reason && line.get("withheld").is_some());
+        told.map(|line| line["lines"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert!(asked > 500, "{asked} is no flood");
+    for (status, reason, count) in [(429, "rate", asked - 5), (400, "malformed-request", connections)] {
+        let written = of("reason", reason).into_iter().filter(|line| line["status"] == status).count() as u64;
+        assert!(written >= 5 && written <= 5 * seconds, "{reason}: {written} lines in {seconds} s");
+        assert_eq!(written + told(reason), count, "{reason}: all that was left out is told");
+    }
+    assert_eq!(withheld as u64, told("rate") + told("malformed-request"));
+    // What was served has its lines, and nothing else is there: some lines a second.
+    assert_eq!(lines.iter().filter(|line| line["status"] == 200).count(), 5);
+    assert!(lines.len() as u64 <= 5 + 2 * 6 * seconds, "{} lines in {seconds} s", lines.len());
+}
+
+#[test]
+fn the_configmap_says_which_requests_have_no_line() {
+    let origin = Origin::echo();
+    let manifests = ingress("shop", "shop.example", origin.address, &[("allow-paths", "/healthz,/cart")]);
+    let with = |keys: &[(&str, &str)]| format!("{manifests}{}", settings(keys));
+    let flags: Vec<&str> = WITH_SETTINGS.into_iter().chain(["--access-log", "-"]).collect();
+    let weir = Weir::start_with(&with(&[("skip-access-log-urls", "/healthz,/admin")]), &flags);
+    let ask = |path: &str| get(weir.http, "shop.example", path).status;
+    assert_eq!((ask("/healthz?deep=1"), ask("/cart"), ask("/admin")), (200, 200, 404));
+    let has = |path: &str| weir.stdout().contains(&format!("\"path\":\"{path}\""));
+    until("what was refused has a line", || has("/admin"));
+    until("what is not named has a line", || has("/cart"));
+    assert!(!has("/healthz"), "{}", weir.stdout());
+    weir.apply(&with(&[("disable-access-log", "true")]));
+    assert_eq!((ask("/cart/second"), ask("/admin/second")), (200, 404));
+    let mut broken = Client::connect(weir.http);
+    broken.send("GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
+    let _ = broken.until_end();
+    weir.apply(&with(&[]));
+    assert_eq!(ask("/cart/third"), 200);
+    until("there is a log again", || has("/cart/third"));
+    assert!(!has("/cart/second") && !has("/admin/second") && !weir.stdout().contains("malformed"));
 }

@@ -5,7 +5,7 @@ use crate::policy::row::{ClassDefault, Group, Heritage, OnInvalid, Row, field};
 use crate::policy::value::{
     FirstBuffer, Flag, ForwardedHeaders, HeadFields, HeaderName, Http2, InFlight, KeepAlive, LargeBuffers,
     MaxAge, Nets, PathStarts, Positive, Prefix4, Prefix6, Rate, RealIp, RedirectStatus, RejectUnknown,
-    Seconds, Status, Versions, ZoneVariable,
+    Seconds, Status, Versions, WholePaths, ZoneVariable,
 };
 
 /// Keys that are no class defaults of annotations.
@@ -424,6 +424,27 @@ pub static KEYS: &[Row<Settings>] = &[
         good: "65536",
         bad: "many",
         field: field!(InFlight => edge.sockets),
+        ..SETTING
+    },
+    Row {
+        name: "disable-access-log",
+        group: Group::Logs,
+        summary: "There is no access log.",
+        details: "Metrics count all the same.",
+        good: "true",
+        bad: "off-please",
+        field: field!(Flag => log.disabled),
+        ..SETTING
+    },
+    Row {
+        name: "skip-access-log-urls",
+        group: Group::Logs,
+        summary: "Requests for these paths have no line in the access log when all is well.",
+        details: "The whole path is compared, letter by letter and as it was sent, without its query. Refusals, errors \
+                  and aborts have their lines, so that nobody hides behind a path.",
+        good: "/healthz,/readyz",
+        bad: "healthz",
+        field: field!(WholePaths => log.skip),
         ..SETTING
     },
 ];

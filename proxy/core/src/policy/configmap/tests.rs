@@ -57,8 +57,12 @@ fn every_key_reaches_its_setting() {
         ("whitelist-source-range", "10.0.0.0/8"),
         ("limit-rps", "7"),
         ("limit-burst-multiplier", "2"),
+        ("disable-access-log", "true"),
+        ("skip-access-log-urls", "/healthz, /readyz"),
     ]);
     assert_eq!(findings, []);
+    assert!(settings.log.disabled);
+    assert_eq!(settings.log.skip, ["/healthz", "/readyz"]);
     assert_eq!((settings.rate_status, settings.connections_status), (503, 420));
     assert_eq!((settings.ipv4_prefix, settings.ipv6_prefix), (24, 56));
     assert_eq!(settings.block, ["192.0.2.1/32".parse().unwrap()]);

@@ -26,7 +26,7 @@ pub use origin::{LoadBalance, NextOn, ServiceUpstream};
 pub use overrides::{MAX_OVERRIDES, Overrides};
 pub use tls::{
     AlpnList, BackendProtocol, Depth, Http2, MaxAge, MinVersion, OnOff, Page, PathStarts, RedirectStatus,
-    RejectUnknown, SecretRef, ServerName, Subject, VerifyClients, Versions,
+    RejectUnknown, SecretRef, ServerName, Subject, VerifyClients, Versions, WholePaths,
 };
 pub use trust::{ForwardedHeaders, HeaderName, RealIp, ZoneVariable};
 

@@ -335,6 +335,22 @@ impl Kind for PathStarts {
         "up to 64 beginnings of paths, separated by commas, such as `/.well-known/acme-challenge`";
 
     fn read(value: &mut Self::Value, text: &str) -> Result<Note, Invalid> {
+        WholePaths::read(value, text)
+    }
+
+    fn print(value: &Self::Value) -> Option<String> {
+        join(value.iter().cloned(), ",")
+    }
+}
+
+/// Whole paths.
+pub struct WholePaths;
+
+impl Kind for WholePaths {
+    type Value = Vec<String>;
+    const FORM: &'static str = "up to 64 paths, separated by commas, such as `/healthz,/readyz`";
+
+    fn read(value: &mut Self::Value, text: &str) -> Result<Note, Invalid> {
         let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
         if parts.len() > 64 {
             return Err(Invalid::TooMany(64));

@@ -310,7 +310,9 @@ fn answer_malformed(malformed: Malformed, parts: &Parts, respond: &mut SendRespo
         bytes_in: head::len(parts),
         bytes_out: sent.and_then(|sent| usize::try_from(sent).ok()).unwrap_or_default(),
     };
-    shared.log.write_failed(shared.clock.wall(), &failed);
+    if let Some(log) = shared.access_log() {
+        log.write_failed(shared.clock.wall(), &failed);
+    }
 }
 
 /// Sends an answer of ours, and returns its bytes; `None` when nobody wants it.

@@ -2,19 +2,35 @@
 
 use super::Family;
 use crate::metrics::{Kind, number};
+use crate::telemetry;
 
 pub(super) static FAMILIES: &[Family] = &[
     Family {
         name: "weir_access_log_lines_total",
         kind: Kind::Counter,
         labels: &["result"],
-        help: "Access log lines: written, dropped because the writer was too slow or its file took no more, or \
-               withheld because too many connections ended without a request.",
+        help: "Access log lines: written, dropped because the writer was too slow or its file took no more, withheld \
+               because there were many of their kind in one second, or unsampled by access-log-sample-rate.",
         collect: |view, samples| {
             samples.push(&["written"], number(view.process.access_log_written));
             samples.push(&["dropped"], number(view.process.access_log_dropped));
             samples.push(&["withheld"], number(view.process.access_log_withheld));
+            samples.push(&["unsampled"], number(view.process.access_log_unsampled));
         },
+    },
+    Family {
+        name: "weir_log_messages_withheld_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Messages to the standard error that were left out, because their place in the code had said enough.",
+        collect: |_, samples| samples.push(&[], number(telemetry::left_out())),
+    },
+    Family {
+        name: "weir_panics_total",
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Mistakes of weir that cost a connection each. The log says where.",
+        collect: |_, samples| samples.push(&[], number(telemetry::panics())),
     },
     Family {
         name: "weir_build_info",
