@@ -387,6 +387,7 @@ const NAMING: [&str; 15] = [
     "docs/grammar.md",
     "docs/http2.md",
     "docs/migrate-from-ingress-nginx.md",
+    "docs/operations.md",
     "docs/release.md",
     "docs/security.md",
     "docs/semantics.md",

@@ -34,6 +34,7 @@ mod openssl;
 mod operators;
 mod origins;
 mod origins_tls;
+mod prometheus;
 mod real_peers;
 mod reload;
 mod responses;

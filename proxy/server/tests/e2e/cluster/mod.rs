@@ -9,7 +9,7 @@ mod rollouts;
 mod scale;
 mod shipped;
 mod starts;
-mod support;
+pub mod support;
 mod takeover;
 mod traffic;
 mod writing;
