@@ -378,7 +378,7 @@ const IMPURE: [&str; 14] = [
 const MAX_LINES: usize = 600;
 const VENDOR: &str = "vendor/";
 /// Pages whose names are checked.
-const NAMING: [&str; 15] = [
+const NAMING: &[&str] = &[
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "README.md",
