@@ -58,6 +58,11 @@ impl Election {
     /// Says what to do, given the lease as it is now; `wall` is the time of day, for others to read.
     pub(super) fn step(&mut self, lease: Option<Lease>, now: Instant, wall: Timestamp) -> Step {
         let Some(lease) = lease else {
+            // It was deleted. Whoever held it makes it again and does not know yet that it must: others give it the time
+            // that the lease would have had.
+            if self.seen.as_ref().is_some_and(|(seen, since)| !self.may_take(seen, *since, now)) {
+                return Step::Wait;
+            }
             self.seen = None;
             return Step::Create(Box::new(self.taken(ObjectMeta::default(), None, wall)));
         };
@@ -68,17 +73,23 @@ impl Election {
         if changed {
             self.seen = Some((lease.clone(), now));
         }
-        let spec = lease.spec.clone().unwrap_or_default();
-        let holder = spec.holder_identity.as_deref().unwrap_or_default();
         let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
-        let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        let duration = seconds.map_or(self.ttl, Duration::from_secs);
-        let is_free = holder.is_empty() || now.saturating_duration_since(since) >= duration;
-        if holder != self.identity && !is_free {
+        if !self.may_take(&lease, since, now) {
             self.held = None;
             return Step::Wait;
         }
+        let spec = lease.spec.unwrap_or_default();
         Step::Replace(Box::new(self.taken(lease.metadata, Some(spec), wall)))
+    }
+
+    /// Whether a lease is ours, or nobody's; `since` is when it changed last.
+    fn may_take(&self, lease: &Lease, since: Instant, now: Instant) -> bool {
+        let spec = lease.spec.as_ref();
+        let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
+        let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
+        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let duration = seconds.map_or(self.ttl, Duration::from_secs);
+        holder == self.identity || holder.is_empty() || now.saturating_duration_since(since) >= duration
     }
 
     /// The lease was written; `began` is when the write began.
@@ -224,12 +235,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_was_deleted_is_made_again() {
+    fn a_lease_that_was_deleted_is_made_again_by_who_held_it() {
         let (mut server, mut a, mut b) = (Server::default(), replica("a"), replica("b"));
         let now = Instant::now();
         server.turn(&mut a, now);
+        assert!(!server.turn(&mut b, now));
         server.lease = None;
+        assert!(!server.turn(&mut b, now) && a.is_leader(now), "a does not know yet");
         assert!(server.turn(&mut a, now) && a.is_leader(now));
         assert!(!server.turn(&mut b, now));
+        // If nobody does, another does.
+        server.lease = None;
+        assert!(!server.turn(&mut b, now + TTL / 2));
+        assert!(server.turn(&mut b, now + TTL) && b.is_leader(now + TTL));
+        // Whoever has seen none need not wait.
+        server.lease = None;
+        assert!(server.turn(&mut replica("c"), now + TTL));
     }
 }
