@@ -6,7 +6,7 @@ mod rendered;
 use super::rbac::{asked, check, everything_with, scene};
 use super::support::{Pod, ingress, is_ready, put, until};
 use crate::support::{Client, Reply, Weir};
-use rendered::{documents, is_installed, list, overlay, text, workloads};
+use rendered::{is_installed, list, overlay, text, workloads};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -107,17 +107,36 @@ fn a_verb_that_is_missing_from_the_roles_is_noticed() {
 /// The chart's roles follow its values.
 #[test]
 fn the_chart_starts_with_namespaces_chosen_by_label_and_its_roles_are_what_weir_asks_for() {
-    if !is_installed("helm") {
-        return;
-    }
-    let output = Command::new("helm")
-        .args(["template", "weir", "--namespace", "weir"])
-        .args(["--set", "controller.scope.namespaceSelector=team=shop"])
-        .arg(rendered::deploy().join("helm/weir"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", rendered::said(&output));
-    try_everything(&documents(&String::from_utf8(output.stdout).unwrap()), SERVICE, &[]);
+    let label = "controller.scope.namespaceSelector=team=shop";
+    let Some(objects) = chart(&["--set", label]) else { return };
+    try_everything(&objects, SERVICE, &[]);
+}
+
+/// With the values that ship for it, the chart serves the class of ingress-nginx with the limits that are there.
+#[test]
+fn the_chart_takes_over_from_ingress_nginx() {
+    let values = rendered::deploy().join("helm/weir/ci/take-over-values.yaml");
+    let Some(objects) = chart(&["--values", values.to_str().unwrap()]) else { return };
+    let of = |part: &str| objects.iter().filter(|it| it.get(part).is_some()).cloned().collect::<Vec<_>>();
+    let (server, _pod) = furnished(&objects, &of("rules"));
+    let class = objects.iter().find(|it| it["kind"] == "IngressClass").unwrap().clone();
+    assert_eq!(class["spec"]["controller"], "k8s.io/ingress-nginx");
+    let mut old =
+        ingress("old", "old.example", "pod", &json!({"nginx.ingress.kubernetes.io/limit-rpm": "1"}));
+    old["spec"]["ingressClassName"] = "nginx".into();
+    put(&server, [class, old, ingress("new", "new.example", "pod", &json!({}))]);
+    let weir = start(&server, &objects, "0s");
+    let mut client = Client::connect(weir.http);
+    let statuses: Vec<_> = (0..10).map(|_| client.get("old.example", "/").status).collect();
+    // One a minute, with a burst of five times that, and one.
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 429, 429, 429, 429]);
+    assert_eq!(client.get("new.example", "/").status, 404, "the class weir is not ours then");
+    assert!(weir.terminate().success());
+}
+
+/// The chart as release `weir` in the namespace `weir`; nothing where there is no `helm`.
+fn chart(arguments: &[&str]) -> Option<Vec<Value>> {
+    is_installed("helm").then(|| rendered::chart(arguments).unwrap())
 }
 
 /// Replicas are replaced one by one, as the Deployment says: a new one is ready before an old one is told to end, and for
