@@ -16,8 +16,8 @@ use weir_core::policy::{Policy, Protocol};
 use weir_core::tls::{SecretContent, TlsVersions};
 
 /// An origin that speaks nothing but TLS, and says which name it was asked for and who asked.
-struct TlsOrigin {
-    address: SocketAddr,
+pub struct TlsOrigin {
+    pub address: SocketAddr,
     handshakes: Arc<AtomicUsize>,
 }
 
@@ -35,7 +35,7 @@ enum Ends {
 }
 
 impl TlsOrigin {
-    fn start(certificate: &Certificate) -> Self {
+    pub fn start(certificate: &Certificate) -> Self {
         Self::with(certificate, None, &[&TLS12, &TLS13], Ends::Length)
     }
 

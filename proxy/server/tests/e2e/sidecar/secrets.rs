@@ -1,6 +1,7 @@
 //! Certificates that are mounted.
 
 use super::Pod;
+use crate::origins_tls::TlsOrigin;
 use crate::support::pki::{Ca, Certificate};
 use crate::support::tls::{showing, trusting};
 use crate::support::volume::Volume;
@@ -66,7 +67,7 @@ fn a_mounted_certificate_is_shown_and_a_new_one_from_the_next_handshake_on() {
 }
 
 #[test]
-fn clients_and_origins_are_checked_with_mounted_authorities() {
+fn clients_are_checked_with_mounted_authorities() {
     let (ca, stranger) = (Ca::new("ca"), Ca::new("stranger"));
     let server = ca.server(&["a.test"]);
     let origin =
@@ -92,4 +93,33 @@ fn clients_and_origins_are_checked_with_mounted_authorities() {
     assert_eq!(ask(anna(&ca)).status, 403);
     let said = serde_json::to_string(&pod.weir.findings()).unwrap();
     assert!(said.contains("--secret-dir shop/other=DIR"), "{said}");
+}
+
+#[test]
+fn an_application_that_speaks_tls_is_checked_with_mounted_authorities() {
+    let ca = Ca::new("ca");
+    let origin = TlsOrigin::start(&ca.server(&["api.internal"]));
+    let asked = |name: &str| {
+        let annotations = [
+            ("backend-protocol", "HTTPS"),
+            ("proxy-ssl-secret", "shop/origin"),
+            ("proxy-ssl-verify", "on"),
+            ("proxy-ssl-server-name", "on"),
+            ("proxy-ssl-name", name),
+        ];
+        annotations.map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), value.to_owned()))
+    };
+    let of = |name: &str| asked(name).map(|(key, value)| (key.leak() as &str, value.leak() as &str));
+    let pod = Pod::with(origin.address, &of("api.internal"), |folder, command| {
+        let volume = Volume::new(folder.join("origin"));
+        volume.swap(&[("ca.crt", &ca.pem())]);
+        command.arg("--secret-dir").arg(format!("shop/origin={}", volume.folder().display()));
+    });
+    let ask = || crate::support::get(pod.weir.http, "a.test", "/");
+    assert!(ask().text().starts_with("api.internal, "), "{}", ask().text());
+    pod.annotate(&of("other.internal"));
+    assert_eq!(ask().status, 502, "the certificate is for another");
+    pod.annotate(&of("api.internal")[..4]);
+    assert_eq!(ask().status, 503, "an address has no name");
+    assert!(serde_json::to_string(&pod.weir.findings()).unwrap().contains("expected proxy-ssl-name"));
 }
