@@ -95,11 +95,11 @@ pub(super) fn run(arguments: &[String]) -> Result<(), ServeError> {
     }
     let read = settings::read(arguments, &Environment::of_process(), |path| std::fs::read_to_string(path));
     let settings::Read { settings, warnings } = read.map_err(ServeError::Settings)?;
-    telemetry::start(&settings.log_level, settings.log_format)?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Some(Source::PodInfo(_)) = settings.source {
         footprint::take_small_pages();
     }
+    telemetry::start(&settings.log_level, settings.log_format)?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let running = start(&settings)?;
     announce(&settings, &running.server, running.admin)?;
     running.wait()
