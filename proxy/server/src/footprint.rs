@@ -13,7 +13,8 @@ use std::process::Command;
 /// first ones before `main`; but what a process has decided about them holds for what it becomes (`PR_SET_THP_DISABLE` in
 /// prctl(2)).
 pub fn take_small_pages() {
-    if transparent_huge_pages_are_disabled().unwrap_or(true) || disable_transparent_huge_pages(true).is_err() {
+    if transparent_huge_pages_are_disabled().unwrap_or(true) || disable_transparent_huge_pages(true).is_err()
+    {
         return;
     }
     let Ok(program) = env::current_exe() else { return };
