@@ -74,6 +74,8 @@ impl Podman {
         command.arg("--runroot").arg(self.folder.path().join("run"));
         command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]);
         command.args(["--events-backend", "none"]).args(arguments);
+        // Where a container dies for want of memory, a file that says so is written where it was started.
+        command.current_dir(self.folder.path());
         command
     }
 }
