@@ -107,7 +107,7 @@ fn half_a_file_is_a_mistake_unless_it_ends_with_a_line() {
     for end in 1..text.len() {
         let lines = text[..end].ends_with('"') && !text[..end].ends_with("\\\"");
         let whole = lines && !text[..end].ends_with("=\"") || text[..end].ends_with('\n');
-        assert_eq!(parse(text[..end].as_bytes()).is_ok(), whole, "{}", &text[..end]);
+        assert_eq!(parse(&text.as_bytes()[..end]).is_ok(), whole, "{}", &text[..end]);
     }
 }
 
