@@ -7,7 +7,7 @@
 //! The table belongs to the worker's thread, and so do the slots: a connection never leaves its worker.
 
 use std::cell::RefCell;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// How often the sweeper looks.
@@ -22,13 +22,18 @@ pub struct Deadline {
 impl Deadline {
     /// Takes a slot in this worker's table.
     pub fn new() -> Self {
-        TABLE.with_borrow_mut(|table| match table.free.pop() {
-            Some(slot) => Self { slot },
-            None => {
+        let (taken, resting) = TABLE.with_borrow_mut(|table| {
+            let resting = table.resting.take();
+            // What is kept for a tick was kept while nobody counted.
+            table.tick += u64::from(resting.is_some());
+            let slot = table.free.pop().unwrap_or_else(|| {
                 table.slots.push(Slot::default());
-                Self { slot: table.slots.len() - 1 }
-            }
-        })
+                table.slots.len() - 1
+            });
+            (Self { slot }, resting)
+        });
+        resting.into_iter().for_each(Waker::wake);
+        taken
     }
 
     /// Sets it to `after` from now, in place of what it was.
@@ -100,6 +105,18 @@ pub fn sweep() {
     due.into_iter().for_each(Waker::wake);
 }
 
+/// Whether nothing on this worker has a deadline, set or not.
+pub fn is_unused() -> bool {
+    TABLE.with_borrow(|table| table.free.len() == table.slots.len())
+}
+
+/// Ready when something on this worker has a deadline. Until then nobody needs to count ticks.
+pub fn poll_used(cx: &Context<'_>) -> Poll<()> {
+    let is_unused = is_unused();
+    TABLE.with_borrow_mut(|table| table.resting = is_unused.then(|| cx.waker().clone()));
+    if is_unused { Poll::Pending } else { Poll::Ready(()) }
+}
+
 /// Wakes every task with a deadline, passed or not, so that it looks around: the process is about to end.
 pub fn wake_all() {
     let all: Vec<Waker> =
@@ -117,6 +134,8 @@ struct Table {
     tick: u64,
     slots: Vec<Slot>,
     free: Vec<usize>,
+    /// Whoever counts the ticks, while there is nothing to count them for.
+    resting: Option<Waker>,
 }
 
 #[derive(Default)]
@@ -195,5 +214,25 @@ mod tests {
         let slot = first.slot;
         drop(first);
         assert_eq!(Deadline::new().slot, slot);
+    }
+
+    #[test]
+    fn nobody_counts_for_nobody() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let cx = Context::from_waker(&waker);
+        assert!(is_unused());
+        assert!(poll_used(&cx).is_pending());
+        let before = tick();
+        let first = Deadline::new();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(tick(), before + 1, "what was kept for the last tick is old");
+        assert!(poll_used(&cx).is_ready());
+        let second = Deadline::new();
+        assert_eq!((count.0.load(Ordering::Relaxed), tick()), (1, before + 1));
+        drop(first);
+        assert!(poll_used(&cx).is_ready());
+        drop(second);
+        assert!(poll_used(&cx).is_pending());
     }
 }

@@ -10,6 +10,7 @@ use crate::lookout;
 use crate::shared::{Phase, Shared};
 use crate::upstream::pool;
 use accept::Door;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,7 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<Listener>) -> io::Result<()> {
 async fn sweep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(deadline::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut quiet = 0;
     for tick in 0_u64.. {
         ticks.tick().await;
         deadline::sweep();
@@ -68,9 +70,18 @@ async fn sweep(shared: Arc<Shared>) {
             pool::hand_over(&shared.counters);
             lookout::hand_over(&shared.counters);
         }
+        quiet = if deadline::is_unused() && pool::is_empty() { quiet + 1 } else { 0 };
+        // By then all that was collected was handed over.
+        if quiet > 2 * TICKS_PER_SECOND {
+            let _ = tokio::time::timeout(REST, poll_fn(|cx| deadline::poll_used(cx))).await;
+            // A whole tick, or deadlines would come early.
+            ticks.reset();
+        }
     }
 }
 
 /// How long connections whose handshake has begun may take to arrive when accepting ends.
 const ARRIVING: Duration = Duration::from_millis(200);
+/// How long a worker without any connection goes without a look.
+const REST: Duration = Duration::from_secs(1);
 const TICKS_PER_SECOND: u64 = (1000 / deadline::TICK.as_millis()) as u64;

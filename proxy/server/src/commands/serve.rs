@@ -176,7 +176,10 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
         Admin::Off => None,
         Admin::On(address) => Some(control.block_on(admin::start(address, state.clone()))?),
     };
-    control.spawn(resolve::run(engine.clone()));
+    // In a pod there are no names to look up.
+    if !matches!(settings.source, Some(Source::PodInfo(_))) {
+        control.spawn(resolve::run(engine.clone()));
+    }
     control.spawn(watch_certificates(state.clone()));
     control.spawn(telemetry::tell_left_out());
     control.spawn(lookout::run(state.clone(), settings_object(settings)));

@@ -74,6 +74,11 @@ pub fn sweep() {
     super::tls::sweep();
 }
 
+/// Whether there is none.
+pub fn is_empty() -> bool {
+    POOL.with_borrow(|pool| pool.count == 0) && super::tls::is_empty()
+}
+
 /// Closes all idle connections of this worker.
 pub fn clear() {
     POOL.with_borrow_mut(|pool| {

@@ -9,7 +9,7 @@ mod idle;
 mod verify;
 
 pub use dial::Dial;
-pub(super) use idle::{clear, sweep};
+pub(super) use idle::{clear, is_empty, sweep};
 
 use crate::counters::Counters;
 use crate::tls::config::{certified, versions};

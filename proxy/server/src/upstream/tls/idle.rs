@@ -53,6 +53,11 @@ pub(in crate::upstream) fn sweep() {
     });
 }
 
+/// Whether there is none.
+pub(in crate::upstream) fn is_empty() -> bool {
+    POOL.with_borrow(|pool| pool.count == 0)
+}
+
 /// Closes all idle connections of this worker.
 pub(in crate::upstream) fn clear() {
     POOL.with_borrow_mut(|pool| *pool = Pool::default());
