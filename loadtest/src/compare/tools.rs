@@ -110,13 +110,11 @@ pub(crate) fn h2load_counted(output: &str) -> Result<Counted, Failure> {
     let traffic = line("traffic:").ok_or_else(missing)?;
     let finished = line("finished in ").and_then(|rest| rest.split(',').next()).ok_or_else(missing)?;
     let of = |list: &str, word: &str| named(list, word).ok_or_else(missing);
-    let answers = of(statuses, "2xx")?
-        .saturating_add(of(statuses, "3xx")?)
-        .saturating_add(of(statuses, "4xx")?)
-        .saturating_add(of(statuses, "5xx")?);
+    let refused = of(statuses, "4xx")?.saturating_add(of(statuses, "5xx")?);
     Ok(Counted {
-        answers,
-        refused: of(statuses, "4xx")?.saturating_add(of(statuses, "5xx")?),
+        // 2xx and 3xx are counted when a head has come; when the time is over some of their bodies have not.
+        answers: of(requests, "succeeded")?.saturating_add(refused),
+        refused,
         broken: of(requests, "errored")?.saturating_add(of(requests, "timeout")?),
         // `12.5MB (13107200) data`: the body alone.
         bytes: in_brackets(traffic, "data").ok_or_else(missing)?,

@@ -12,7 +12,7 @@ const WRK: &str = "Running 3s test @ http://127.0.0.1:8080/api/1k\n  1 threads a
 const H2LOAD: &str = "starting benchmark...\nApplication protocol: h2\n\
     finished in 2.01s, 10294.50 req/s, 10.43MB/s\n\
     requests: 20589 total, 20653 started, 20589 done, 20580 succeeded, 9 failed, 2 errored, 1 timeout\n\
-    status codes: 20580 2xx, 0 3xx, 5 4xx, 4 5xx\n\
+    status codes: 20582 2xx, 0 3xx, 5 4xx, 4 5xx\n\
     traffic: 20.85MB (21867161) total, 222.35KB (227682) headers (space savings 91.09%), 20.11MB (21083136) data\n\
     \u{20}                    min         max         mean         sd        +/- sd\n\
     time for request:      410us     40.06ms      6.01ms      5.14ms    82.74%\n";
