@@ -1,7 +1,9 @@
 //! What of a response's body is still to come.
 
+use crate::conn::Stop;
 use crate::lane::wire::{Chunks, Framing, Persistence, Progress, ResponseHead};
 use bytes::BytesMut;
+use weir_core::account::UpstreamResult;
 
 /// What of a body is still to come.
 #[derive(Debug)]
@@ -93,4 +95,12 @@ impl Left {
             && !matches!(self, Self::UntilClose)
             && !(head.framing == Framing::None && here > 0)
     }
+}
+
+/// Why a response was cut off.
+pub(crate) enum Cut {
+    /// The client takes no more.
+    Client(Stop),
+    /// The origin gives no more, or what is no part of the body.
+    Origin(UpstreamResult),
 }

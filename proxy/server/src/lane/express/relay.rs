@@ -2,7 +2,7 @@
 
 use super::attempt::Origin;
 use super::client;
-use super::left::Left;
+use super::left::{Cut, Left};
 use super::splice::{self, Pipe};
 use super::{After, Response};
 use crate::abort::{Abort, Stage};
@@ -106,12 +106,6 @@ async fn answer_invalid(conn: &mut Conn, then: Then, mut exchange: Box<Exchange>
     let sent = super::answer(conn, GatewayError::InvalidResponse, then, &mut exchange, shared).await;
     exchange.answered(sent);
     if then == Then::Close || sent.is_err() { After::Close } else { After::Next }
-}
-
-/// Why a response was cut off.
-enum Cut {
-    Client(Stop),
-    Origin(UpstreamResult),
 }
 
 struct Relay<'a> {

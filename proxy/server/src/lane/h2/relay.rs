@@ -10,7 +10,7 @@ use crate::deadline::Deadline;
 use crate::exchange::Exchange;
 use crate::lane::express::Response;
 use crate::lane::express::attempt::Origin;
-use crate::lane::express::left::Left;
+use crate::lane::express::left::{Cut, Left};
 use crate::lane::wire;
 use crate::pace::Armed;
 use crate::respond::GatewayError;
@@ -119,12 +119,6 @@ pub(super) fn read_head(head: &[u8], status: StatusCode) -> Option<http::Respons
         response.headers_mut().append(name, HeaderValue::from_maybe_shared(head.slice_ref(value)).ok()?);
     }
     Some(response)
-}
-
-/// Why a response was cut off.
-enum Cut {
-    Client(Stop),
-    Origin(UpstreamResult),
 }
 
 struct Relay<'a> {
