@@ -99,7 +99,9 @@ impl Server {
             phase,
             workers: Vec::new(),
         };
-        for (number, listeners) in sockets.into_iter().enumerate() {
+        let runtimes: io::Result<Vec<_>> = sockets.iter().map(|_| worker::runtime()).collect();
+        let runtimes = runtimes.map_err(StartError::Worker)?;
+        for (number, (listeners, runtime)) in sockets.into_iter().zip(runtimes).enumerate() {
             let shared = Arc::new(Shared {
                 engine: config.engine.clone(),
                 clock: config.clock,
@@ -115,7 +117,7 @@ impl Server {
             });
             let thread = std::thread::Builder::new().name(format!("weir-worker-{number}"));
             let started = thread.spawn(move || {
-                if let Err(error) = worker::run(shared, listeners) {
+                if let Err(error) = worker::run(&runtime, shared, listeners) {
                     tracing::error!(%error, worker = number, "a worker has stopped");
                 }
             });

@@ -14,6 +14,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// What a worker needs to serve a connection.
 pub struct Worker {
@@ -23,12 +24,19 @@ pub struct Worker {
     pub pingora: PingoraLane,
 }
 
+/// What a worker's tasks run on. It takes descriptors, so it is made before anybody can use them up.
+///
+/// # Errors
+/// When there are none left.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
 /// Serves `listeners` on this thread until the process has drained.
 ///
 /// # Errors
-/// When the runtime or a socket cannot be set up.
-pub fn run(shared: Arc<Shared>, listeners: Vec<Listener>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// When a socket cannot be set up.
+pub fn run(runtime: &Runtime, shared: Arc<Shared>, listeners: Vec<Listener>) -> io::Result<()> {
     runtime.block_on(async {
         let worker = Arc::new(Worker { pingora: PingoraLane::new(shared.clone()), shared });
         let mut accepting = Vec::new();
