@@ -11,6 +11,7 @@ pub mod manifests;
 pub mod objects;
 pub mod podinfo;
 pub mod publish;
+mod threads;
 pub mod translate;
 
 pub use cluster::Cluster;

@@ -24,6 +24,7 @@ pub use health::Health;
 pub use reflector::Timing;
 
 use crate::publish;
+use crate::threads;
 use crate::translate::Options;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -152,11 +153,6 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.leave();
         drop(self.stop.take());
-        if let Some(thread) =
-            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
-        {
-            // A panic of the thread was reported when it happened.
-            let _ = thread.join();
-        }
+        threads::join(self.thread.take());
     }
 }

@@ -7,6 +7,7 @@
 use super::folder::Reach;
 use super::{Manifests, SourceError};
 use crate::files::Inode;
+use crate::threads;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
@@ -40,12 +41,7 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         self.signal.lock().order = Order::Stop;
         self.signal.wake.notify_all();
-        if let Some(thread) =
-            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
-        {
-            // A panic of the thread was reported when it happened.
-            let _ = thread.join();
-        }
+        threads::join(self.thread.take());
     }
 }
 

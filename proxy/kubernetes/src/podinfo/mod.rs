@@ -7,6 +7,7 @@
 pub mod annotations;
 mod volume;
 mod watch;
+mod way;
 
 #[cfg(test)]
 mod tests;
@@ -20,12 +21,13 @@ use annotations::Mistake;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use volume::{Look, Volume};
+use watch::Senses;
 use weir_core::Finding;
 use weir_core::declaration::Declaration;
 use weir_core::finding::{ObjectRef, Severity};
@@ -156,7 +158,19 @@ impl PodInfo {
         self,
         on_change: impl FnMut(Declaration, Vec<Finding>) + Send + 'static,
     ) -> Result<Watcher, PodInfoError> {
-        watch::spawn(self, on_change)
+        watch::spawn(self, Senses::default(), on_change)
+    }
+
+    /// Whether what is there was read, as far as the last look saw.
+    fn is_settled(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// The folders where something is written when something changes.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let mut folders = BTreeSet::new();
+        self.parts.iter().for_each(|part| part.volume.folders(&mut folders));
+        folders
     }
 
     fn look(&self) -> Look {

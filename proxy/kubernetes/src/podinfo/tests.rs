@@ -1,7 +1,10 @@
 use super::*;
 use expect_test::{Expect, expect};
+use notify::Watcher as _;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A pod's volumes, looked at again and again.
@@ -32,12 +35,16 @@ impl Pod {
         let version = format!("..2026_11_21_{}", self.version);
         fs::create_dir_all(volume.join(&version)).unwrap();
         for (name, text) in files {
-            fs::write(volume.join(&version).join(name), text).unwrap();
+            let file = volume.join(&version).join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
         }
         symlink(&version, volume.join("..data_tmp")).unwrap();
         let old = fs::read_link(volume.join("..data"));
         fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
         for (name, _) in files {
+            // Keys may be in folders, which are linked as a whole.
+            let name = name.split('/').next().unwrap();
             if fs::symlink_metadata(volume.join(name)).is_err() {
                 symlink(format!("..data/{name}"), volume.join(name)).unwrap();
             }
@@ -212,20 +219,153 @@ fn keys_of_secrets_that_mean_nothing_are_not_read() {
     assert!(!format!("{podinfo:?}").contains("ByteString"), "what a Secret holds is not shown");
 }
 
+/// Follows a pod's files, and waits for what comes of it.
+struct Followed {
+    changes: Receiver<Option<(Option<u64>, Vec<String>)>>,
+    watcher: Watcher,
+}
+
+impl Followed {
+    fn new(pod: &Pod, senses: Senses) -> Self {
+        let (sender, changes) = channel();
+        let watcher = watch::spawn(pod.start(), senses, move |declaration, findings| {
+            let _ = sender.send(seen(Some((declaration, findings))));
+        });
+        Self { changes, watcher: watcher.unwrap() }
+    }
+
+    /// Waits until this limit is in force, and nothing is wrong.
+    #[track_caller]
+    fn expect(&self, limit: u64) {
+        while self.changes.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{limit} never came"))
+            != Some((Some(limit), vec![]))
+        {}
+    }
+}
+
 #[test]
 fn a_watcher_tells_of_a_swap_and_ends_when_it_is_dropped() {
     let mut pod = Pod::new();
     pod.swap("podinfo", &[("annotations", &rps(5))]);
-    let (tx, changes) = std::sync::mpsc::channel();
-    let watcher = pod.start().spawn(move |declaration, findings| {
-        let _ = tx.send(seen(Some((declaration, findings))));
-    });
-    let watcher = watcher.unwrap();
-    let patience = std::time::Duration::from_secs(20);
+    let Followed { changes, watcher } = Followed::new(&pod, Senses::default());
     pod.swap("podinfo", &[("annotations", &rps(6))]);
-    assert_eq!(changes.recv_timeout(patience).unwrap(), Some((Some(6), vec![])));
+    assert_eq!(changes.recv_timeout(PATIENCE).unwrap(), Some((Some(6), vec![])));
     watcher.refresh();
-    assert_eq!(changes.recv_timeout(patience).unwrap(), Some((Some(6), vec![])));
+    assert_eq!(changes.recv_timeout(PATIENCE).unwrap(), Some((Some(6), vec![])));
     drop(watcher);
     assert!(changes.recv().is_err(), "the thread has ended");
 }
+
+#[test]
+fn a_watcher_that_is_dropped_by_its_own_thread_ends_it() {
+    let mut pod = Pod::new();
+    pod.swap("podinfo", &[("annotations", &rps(5))]);
+    let (sender, changes) = channel();
+    let (give, take) = channel::<Watcher>();
+    let watcher = pod.start().spawn(move |_, _| {
+        drop(take.recv());
+        let _ = sender.send(());
+    });
+    let watcher = watcher.unwrap();
+    watcher.refresh();
+    give.send(watcher).unwrap();
+    assert_eq!(changes.recv_timeout(PATIENCE), Ok(()));
+    assert_eq!(changes.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+}
+
+/// Nobody looks without having heard of something, and yet every change is found.
+#[test]
+fn whatever_changes_is_heard_of() {
+    let heard = Senses { at_rest: NEVER, ..Senses::default() };
+    let mut pod = Pod::new();
+    pod.swap("podinfo", &[("annotations", &rps(5))]);
+    let followed = Followed::new(&pod, heard);
+    for limit in 6..9 {
+        pod.swap("podinfo", &[("annotations", &rps(limit))]);
+        followed.expect(u64::from(limit));
+    }
+    // In place, behind the link of the volume.
+    pod.write("podinfo/annotations", &rps(9));
+    followed.expect(9);
+    // All of it goes and comes again.
+    fs::remove_dir_all(pod.path("podinfo")).unwrap();
+    let found = followed.changes.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(found, Some((Some(9), vec!["unreadable-podinfo ".to_owned()])));
+    for limit in 10..12 {
+        pod.swap("podinfo", &[("annotations", &rps(limit))]);
+        followed.expect(u64::from(limit));
+    }
+
+    // A link that leads out of its folder, to a volume that is swapped.
+    let mut pod = Pod::new();
+    pod.swap("elsewhere", &[("annotations", &rps(5))]);
+    fs::create_dir(pod.path("podinfo")).unwrap();
+    symlink("../elsewhere/annotations", pod.path("podinfo/annotations")).unwrap();
+    let followed = Followed::new(&pod, heard);
+    pod.swap("elsewhere", &[("annotations", &rps(6))]);
+    followed.expect(6);
+    pod.write("plain", &rps(7));
+    symlink("../plain", pod.path("podinfo/new")).unwrap();
+    fs::rename(pod.path("podinfo/new"), pod.path("podinfo/annotations")).unwrap();
+    followed.expect(7);
+    pod.write("plain", &rps(8));
+    followed.expect(8);
+
+    // A key in a folder of its volume, which is behind a link as a whole.
+    let mut pod = Pod::new();
+    pod.swap("podinfo/volume", &[("of/annotations", &rps(5))]);
+    let settings = Settings { file: pod.path("podinfo/volume/of/annotations"), ..pod.settings() };
+    let (sender, changes) = channel();
+    let watcher = watch::spawn(PodInfo::new(settings).unwrap(), heard, move |declaration, findings| {
+        let _ = sender.send(seen(Some((declaration, findings))));
+    });
+    let followed = Followed { changes, watcher: watcher.unwrap() };
+    for limit in 6..8 {
+        pod.swap("podinfo/volume", &[("of/annotations", &rps(limit))]);
+        followed.expect(u64::from(limit));
+    }
+}
+
+#[test]
+fn a_folder_that_is_mounted_is_listened_to_as_well() {
+    let mut pod = Pod::new();
+    pod.swap("podinfo", &[("annotations", "")]);
+    pod.swap("settings", &[]);
+    let settings = Settings { config_map: Some(pod.path("settings")), ..pod.settings() };
+    let (sender, changes) = channel();
+    let heard = Senses { at_rest: NEVER, ..Senses::default() };
+    let watcher = watch::spawn(PodInfo::new(settings).unwrap(), heard, move |declaration, findings| {
+        let _ = sender.send(seen(Some((declaration, findings))));
+    });
+    let followed = Followed { changes, watcher: watcher.unwrap() };
+    pod.swap("settings", &[("limit-rps", "6")]);
+    followed.expect(6);
+    pod.swap("settings", &[("limit-rps", "7")]);
+    followed.expect(7);
+}
+
+/// The inotify instances of a node may be used up, and some file systems tell of nothing.
+#[test]
+fn a_change_that_nobody_tells_of_is_found_by_looking() {
+    let none = Senses {
+        at_rest: NEVER,
+        events: |_, _| Err(notify::Error::io(std::io::Error::from_raw_os_error(EMFILE))),
+    };
+    let silent = Senses {
+        at_rest: Duration::from_millis(500),
+        events: |_, _| notify::RecommendedWatcher::new(|_| {}, notify::Config::default()),
+    };
+    for senses in [none, silent] {
+        let mut pod = Pod::new();
+        pod.swap("podinfo", &[("annotations", &rps(5))]);
+        let followed = Followed::new(&pod, senses);
+        for limit in 6..8 {
+            pod.swap("podinfo", &[("annotations", &rps(limit))]);
+            followed.expect(u64::from(limit));
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const NEVER: Duration = Duration::from_hours(24);
+const EMFILE: i32 = 24;

@@ -4,8 +4,9 @@
 //! the link once sees one version as a whole. The old folder is gone right after. A file mounted by `subPath` is plain and
 //! never changes; so are files that are no volume at all, and those may be written to in place.
 
+use super::way;
 use crate::files::{Stamp, reason};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,19 @@ impl Volume {
                 Ok(names) => names.into_iter().for_each(|name| stamp(path.join(name))),
                 Err(_) => look.push((path.clone(), None)),
             },
+        }
+    }
+
+    /// Adds the folders that events must be heard of: they tell when another look is due.
+    pub(super) fn folders(&self, found: &mut BTreeSet<PathBuf>) {
+        match self {
+            Self::File(path) => way::folders(path, found),
+            Self::Folder(path, wanted) => {
+                way::folders(&path.join(DATA), found);
+                for name in names(path, *wanted).unwrap_or_default() {
+                    way::folders(&path.join(name), found);
+                }
+            }
         }
     }
 
