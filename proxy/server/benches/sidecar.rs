@@ -29,11 +29,11 @@ fn main() {
         millis(STARTS - 1)
     );
     let sidecar = Sidecar::start(&annotations, origin);
-    wait(Duration::from_secs(1));
+    wait(Duration::from_secs(3));
     println!("at rest, before traffic: {}", sidecar.memory());
     println!("at rest, before traffic: {}", sidecar.effort());
     let requests = traffic(sidecar.http);
-    wait(Duration::from_secs(2));
+    wait(Duration::from_secs(3));
     println!("at rest, after {requests} requests: {}", sidecar.memory());
     println!("at rest, after {requests} requests: {}", sidecar.effort());
 }

@@ -17,6 +17,7 @@ pub use writer::{OpenError, Writer};
 use crate::abort::{Abort, Unserved};
 use crate::clock::{Dates, WallTime};
 use crate::counters::Counters;
+use crate::deadline;
 use crate::lane::grammar::Malformed;
 use crate::ration::{Fate, Ration, Sampler, Share};
 use crate::request_id::RequestId;
@@ -289,6 +290,8 @@ impl AccessLog {
 
     fn put(&self, wall: WallTime, kind: impl FnOnce() -> Kind, write: impl FnOnce(&mut line::Line<'_>)) {
         let Some(buffer) = &self.0 else { return };
+        // The line is to be flushed, or what is left out to be told.
+        deadline::stir();
         let pen = &mut *buffer.pen.lock();
         if buffer.admits(kind(), wall, &mut pen.sampler) {
             buffer.line(pen, wall, write);

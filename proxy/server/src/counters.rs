@@ -16,6 +16,7 @@ use crate::upstream::tls::OriginTlsFailure;
 use parking_lot::Mutex;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio::sync::Notify;
 use weir_core::identity::lookout::Sightings;
 
 /// What is counted for the process as a whole. Counters only grow, gauges go up and down.
@@ -43,6 +44,7 @@ pub struct Counters {
     access_log_withheld: AtomicU64,
     access_log_unsampled: AtomicU64,
     sightings: Mutex<Sightings>,
+    sighted: Notify,
 }
 
 impl Counters {
@@ -71,6 +73,7 @@ impl Counters {
             access_log_withheld: AtomicU64::new(0),
             access_log_unsampled: AtomicU64::new(0),
             sightings: Mutex::new(Sightings::new()),
+            sighted: Notify::new(),
         }
     }
 
@@ -184,6 +187,12 @@ impl Counters {
     /// What the clients of requests looked like that a worker has seen.
     pub(crate) fn add_sightings(&self, seen: &Sightings) {
         self.sightings.lock().add(seen);
+        self.sighted.notify_one();
+    }
+
+    /// Returns once there were sightings to take since it last did. One at a time may wait.
+    pub(crate) async fn sighted(&self) {
+        self.sighted.notified().await;
     }
 
     /// What the clients looked like of all requests since this was last asked.

@@ -22,18 +22,14 @@ pub struct Deadline {
 impl Deadline {
     /// Takes a slot in this worker's table.
     pub fn new() -> Self {
-        let (taken, resting) = TABLE.with_borrow_mut(|table| {
-            let resting = table.resting.take();
-            // What is kept for a tick was kept while nobody counted.
-            table.tick += u64::from(resting.is_some());
+        stir();
+        TABLE.with_borrow_mut(|table| {
             let slot = table.free.pop().unwrap_or_else(|| {
                 table.slots.push(Slot::default());
                 table.slots.len() - 1
             });
-            (Self { slot }, resting)
-        });
-        resting.into_iter().for_each(Waker::wake);
-        taken
+            Self { slot }
+        })
     }
 
     /// Sets it to `after` from now, in place of what it was.
@@ -99,22 +95,38 @@ pub fn sweep() {
     // Wakers run outside the borrow: waking may touch the table.
     let due: Vec<Waker> = TABLE.with_borrow_mut(|table| {
         table.tick += 1;
+        table.stirred = false;
         let tick = table.tick;
         table.slots.iter_mut().filter_map(|slot| slot.pass(tick)).collect()
     });
     due.into_iter().for_each(Waker::wake);
 }
 
-/// Whether nothing on this worker has a deadline, set or not.
-pub fn is_unused() -> bool {
-    TABLE.with_borrow(|table| table.free.len() == table.slots.len())
+/// Says that there is something to look after on this worker, which need not have a deadline: a line of the log, or an idle
+/// connection to an origin. Who rests is woken.
+pub fn stir() {
+    // At the end of a thread there is nothing to look after any more.
+    let resting = TABLE.try_with(|table| {
+        let mut table = table.borrow_mut();
+        table.stirred = true;
+        let resting = table.resting.take();
+        // What is kept for a tick was kept while nobody counted.
+        table.tick += u64::from(resting.is_some());
+        resting
+    });
+    resting.ok().flatten().into_iter().for_each(Waker::wake);
 }
 
-/// Ready when something on this worker has a deadline. Until then nobody needs to count ticks.
-pub fn poll_used(cx: &Context<'_>) -> Poll<()> {
-    let is_unused = is_unused();
-    TABLE.with_borrow_mut(|table| table.resting = is_unused.then(|| cx.waker().clone()));
-    if is_unused { Poll::Pending } else { Poll::Ready(()) }
+/// Whether nothing on this worker has a deadline, set or not, and nothing has [`stir`]red since the last [`sweep`].
+pub fn is_quiet() -> bool {
+    TABLE.with_borrow(|table| !table.stirred && table.free.len() == table.slots.len())
+}
+
+/// Ready when it is not [quiet](is_quiet). Until then nobody needs to count ticks.
+pub fn poll_stirred(cx: &Context<'_>) -> Poll<()> {
+    let is_quiet = is_quiet();
+    TABLE.with_borrow_mut(|table| table.resting = is_quiet.then(|| cx.waker().clone()));
+    if is_quiet { Poll::Pending } else { Poll::Ready(()) }
 }
 
 /// Wakes every task with a deadline, passed or not, so that it looks around: the process is about to end.
@@ -134,6 +146,8 @@ struct Table {
     tick: u64,
     slots: Vec<Slot>,
     free: Vec<usize>,
+    /// Whether there was something to look after since the last sweep.
+    stirred: bool,
     /// Whoever counts the ticks, while there is nothing to count them for.
     resting: Option<Waker>,
 }
@@ -221,18 +235,35 @@ mod tests {
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
         let cx = Context::from_waker(&waker);
-        assert!(is_unused());
-        assert!(poll_used(&cx).is_pending());
+        assert!(is_quiet());
+        assert!(poll_stirred(&cx).is_pending());
         let before = tick();
         let first = Deadline::new();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert_eq!(tick(), before + 1, "what was kept for the last tick is old");
-        assert!(poll_used(&cx).is_ready());
+        assert!(poll_stirred(&cx).is_ready());
         let second = Deadline::new();
         assert_eq!((count.0.load(Ordering::Relaxed), tick()), (1, before + 1));
+        sweep();
         drop(first);
-        assert!(poll_used(&cx).is_ready());
+        assert!(poll_stirred(&cx).is_ready());
         drop(second);
-        assert!(poll_used(&cx).is_pending());
+        assert!(poll_stirred(&cx).is_pending());
+    }
+
+    #[test]
+    fn what_ends_before_anybody_looks_is_looked_after_all_the_same() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let cx = Context::from_waker(&waker);
+        let ways: [fn(); 2] = [stir, || drop(Deadline::new())];
+        for (n, something) in ways.into_iter().enumerate() {
+            assert!(poll_stirred(&cx).is_pending());
+            something();
+            assert_eq!(count.0.load(Ordering::Relaxed), n + 1);
+            assert!(poll_stirred(&cx).is_ready() && !is_quiet());
+            sweep();
+            assert!(is_quiet());
+        }
     }
 }

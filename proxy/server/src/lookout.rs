@@ -34,13 +34,23 @@ pub fn hand_over(counters: &Counters) {
 /// is written.
 pub async fn run(state: Arc<State>, settings: ObjectRef) {
     let mut lookout = Lookout::new();
-    let mut trust = None;
-    let mut ticks = tokio::time::interval(EVERY);
+    let trusted = |snapshot: &Snapshot| {
+        let settings = &snapshot.settings;
+        (settings.trust.clone(), settings.edge.proxy_protocol.required)
+    };
+    let mut trust = trusted(&state.engine.snapshot());
+    let mut changes = state.changes();
     loop {
-        ticks.tick().await;
+        tokio::time::sleep(EVERY).await;
+        if lookout.is_idle() {
+            tokio::select! {
+                () = state.counters.sighted() => {}
+                _ = changes.changed() => {}
+            }
+        }
         let seen = state.counters.take_sightings();
         let snapshot = state.engine.snapshot();
-        let now = Some((snapshot.settings.trust.clone(), snapshot.settings.edge.proxy_protocol.required));
+        let now = trusted(&snapshot);
         let change = if trust == now {
             lookout.look(state.clock.now(), &seen)
         } else {

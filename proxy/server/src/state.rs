@@ -30,6 +30,8 @@ pub struct State {
     pub started: WallTime,
     metrics_routes: usize,
     loaded: ArcSwap<Loaded>,
+    /// Told of each configuration that is put in force.
+    changes: watch::Sender<()>,
     /// Findings that do not come with a configuration. Held while one is put in force, so that findings and snapshot
     /// belong together.
     observed: Mutex<Vec<Finding>>,
@@ -99,6 +101,7 @@ impl State {
             started: clock.wall(),
             metrics_routes: METRICS_ROUTES,
             loaded: ArcSwap::default(),
+            changes: watch::Sender::new(()),
             observed: Mutex::default(),
             serving: ArcSwap::default(),
             cluster: OnceLock::new(),
@@ -161,7 +164,13 @@ impl State {
             since: self.clock.now(),
             findings,
         }));
+        self.changes.send_replace(());
         fresh
+    }
+
+    /// Tells of configurations that are put in force from now on.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Says what was found while serving, under a `code` that no configuration's findings have: in place of what was said

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level};
 use tracing_subscriber::Layer;
@@ -66,9 +67,9 @@ pub fn left_out() -> u64 {
 /// Tells how many messages were left out, for as long as it is polled.
 pub async fn tell_left_out() {
     let mut told = 0;
-    let mut ticks = tokio::time::interval(WINDOW);
     loop {
-        ticks.tick().await;
+        SOME_LEFT_OUT.notified().await;
+        tokio::time::sleep(WINDOW).await;
         let messages = left_out().saturating_sub(told);
         if messages > 0 {
             told = told.saturating_add(messages);
@@ -101,6 +102,7 @@ impl<S: tracing::Subscriber> Layer<S> for Rationed {
         let is_written = places.entry(metadata.callsite()).or_default().take(window, MOST) == Fate::Write;
         if !is_written {
             LEFT_OUT.fetch_add(1, Relaxed);
+            SOME_LEFT_OUT.notify_one();
         }
         is_written
     }
@@ -124,10 +126,10 @@ where
 /// The filter for `level`. Pingora writes a line for each broken head and connection, which would let a client fill
 /// the disk: it is silent unless it is named. What it would say is counted and in the access log. So does the client of
 /// the API server for each request that fails, of which there are several a second while the server is away; that is told
-/// once, by whoever asked.
+/// once, by whoever asked. And who tells of files is surprised whenever a volume is swapped.
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
     let mut filter = level.to_owned();
-    for noisy in ["pingora", "kube_client"] {
+    for noisy in ["pingora", "kube_client", "notify"] {
         if !level.contains(noisy) {
             filter.push_str(&format!(",{noisy}=off"));
         }
@@ -141,6 +143,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const MOST: u32 = 100;
 
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+static SOME_LEFT_OUT: Notify = Notify::const_new();
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]

@@ -68,20 +68,28 @@ pub fn run(runtime: &Runtime, shared: Arc<Shared>, listeners: Vec<Listener>) -> 
 async fn sweep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(deadline::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let mut quiet = 0;
-    for tick in 0_u64.. {
+    let (mut tick, mut quiet) = (0, 0);
+    loop {
         ticks.tick().await;
+        quiet = if deadline::is_quiet() { quiet + 1 } else { 0 };
         deadline::sweep();
         shared.log.flush(shared.clock.wall());
-        if tick % TICKS_PER_SECOND == 0 {
+        if tick == 0 {
             pool::sweep();
             pool::hand_over(&shared.counters);
             lookout::hand_over(&shared.counters);
         }
-        quiet = if deadline::is_unused() && pool::is_empty() { quiet + 1 } else { 0 };
+        tick = (tick + 1) % TICKS_PER_SECOND;
         // By then all that was collected was handed over.
         if quiet > 2 * TICKS_PER_SECOND {
-            let _ = tokio::time::timeout(REST, poll_fn(|cx| deadline::poll_used(cx))).await;
+            let stirred = poll_fn(|cx| deadline::poll_stirred(cx));
+            if pool::is_empty() {
+                stirred.await;
+            } else if tokio::time::timeout(SECOND, stirred).await.is_err() {
+                tick = 0;
+                ticks.reset_immediately();
+                continue;
+            }
             // A whole tick, or deadlines would come early.
             ticks.reset();
         }
@@ -90,6 +98,6 @@ async fn sweep(shared: Arc<Shared>) {
 
 /// How long connections whose handshake has begun may take to arrive when accepting ends.
 const ARRIVING: Duration = Duration::from_millis(200);
-/// How long a worker without any connection goes without a look.
-const REST: Duration = Duration::from_secs(1);
-const TICKS_PER_SECOND: u64 = (1000 / deadline::TICK.as_millis()) as u64;
+/// How often a worker looks that has nothing but idle connections to origins.
+const SECOND: Duration = Duration::from_secs(1);
+const TICKS_PER_SECOND: u64 = (SECOND.as_millis() / deadline::TICK.as_millis()) as u64;

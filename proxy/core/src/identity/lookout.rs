@@ -166,6 +166,11 @@ impl Lookout {
         self.judge(&seen)
     }
 
+    /// Whether there is nothing to judge: until something is seen, [`look`](Self::look) has nothing to say.
+    pub fn is_idle(&self) -> bool {
+        self.seen.total == 0
+    }
+
     /// Begins anew, as after a change of who is trusted.
     pub fn forget(&mut self) -> Option<Change> {
         std::mem::take(self).warned.then_some(Change::Relent)

@@ -391,6 +391,19 @@ fn a_file_that_cannot_be_opened_is_named() {
     assert_eq!(error.to_string(), "--access-log: cannot open /nowhere/at/all/access.log");
 }
 
+/// Who is shed has no deadline, and his line must not wait for somebody who has one.
+#[test]
+fn a_line_is_a_reason_to_look() {
+    let (sink, writer) = writer::start(io::sink(), Arc::new(Counters::new())).unwrap();
+    let log = AccessLog::with(Format::Json, EVERYTHING, sink.unwrap());
+    deadline::sweep();
+    assert!(deadline::is_quiet());
+    log.write_unserved(WallTime::default(), None, Unserved::Shed(Shed::Sockets));
+    assert!(!deadline::is_quiet());
+    drop(log);
+    writer.join();
+}
+
 #[test]
 fn a_log_that_is_off_takes_everything() {
     let (log, writer) =

@@ -178,7 +178,7 @@ pub(super) fn start(settings: &Settings) -> Result<Running, ServeError> {
     };
     // In a pod there are no names to look up.
     if !matches!(settings.source, Some(Source::PodInfo(_))) {
-        control.spawn(resolve::run(engine.clone()));
+        control.spawn(resolve::run(engine.clone(), state.changes()));
     }
     control.spawn(watch_certificates(state.clone()));
     control.spawn(telemetry::tell_left_out());
@@ -358,16 +358,23 @@ fn settings_object(settings: &Settings) -> ObjectRef {
 /// Tells of certificates whose end is near, each stage of each once.
 async fn watch_certificates(state: Arc<State>) {
     let mut watch = Watch::default();
-    let mut ticks = tokio::time::interval(CERTIFICATES_EVERY);
+    let mut changes = state.changes();
     loop {
-        ticks.tick().await;
+        changes.mark_unchanged();
         let now = i64::try_from(state.clock.wall().as_millis() / 1000).unwrap_or(i64::MAX);
-        for Notice { secret, stage, days } in watch.look(state.engine.snapshot().secrets(), now) {
+        let snapshot = state.engine.snapshot();
+        for Notice { secret, stage, days } in watch.look(snapshot.secrets(), now) {
             match stage {
                 Stage::Over => tracing::error!(%secret, days, "a certificate is not valid any more"),
                 Stage::Near => tracing::error!(%secret, days, "a certificate ends within three days"),
                 Stage::Soon => tracing::warn!(%secret, days, "a certificate ends within 14 days"),
             }
+        }
+        let has_none = snapshot.secrets().pairs().next().is_none();
+        drop(snapshot);
+        tokio::time::sleep(CERTIFICATES_EVERY).await;
+        if has_none {
+            let _ = changes.changed().await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Idle connections to origins, one pool per worker.
 
 use crate::counters::Counters;
+use crate::deadline;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub fn take(address: SocketAddr, care: Care) -> Option<TcpStream> {
 
 /// Keeps a connection whose last response ended cleanly. When the pool is full it is closed instead.
 pub fn give(address: SocketAddr, stream: TcpStream) {
+    deadline::stir();
     POOL.with_borrow_mut(|pool| {
         if pool.count < MOST_IDLE {
             pool.count += 1;
@@ -122,4 +124,20 @@ const IDLE: Duration = Duration::from_secs(60);
 
 thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn somebody_looks_after_an_idle_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        assert!(deadline::is_quiet() && is_empty());
+        give(address, stream);
+        assert!(!deadline::is_quiet() && !is_empty());
+        clear();
+    }
 }

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use weir_core::Engine;
 use weir_core::backend::Backend;
 
-/// Keeps the addresses of all external backends fresh, for ever. Runs on the control thread.
-pub async fn run(engine: Arc<Engine>) {
+/// Keeps the addresses of all external backends fresh, for as long as there may be `changes` of the configuration. Runs on
+/// the control thread.
+pub async fn run(engine: Arc<Engine>, mut changes: watch::Receiver<()>) {
     let resolver = match TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build) {
         Ok(resolver) => resolver,
         Err(error) => {
@@ -22,6 +24,7 @@ pub async fn run(engine: Arc<Engine>) {
     let mut ticks = tokio::time::interval(LOOK);
     loop {
         ticks.tick().await;
+        changes.mark_unchanged();
         let snapshot = engine.snapshot();
         let external: Vec<&Arc<Backend>> =
             snapshot.backends().filter(|backend| backend.external().is_some()).collect();
@@ -37,6 +40,13 @@ pub async fn run(engine: Arc<Engine>) {
             .keep(|host| external.iter().any(|backend| backend.external().is_some_and(|(h, _)| h == host)));
         while let Some(Ok((host, found))) = looking.join_next().await {
             schedule.note(host, found, now);
+        }
+        if external.is_empty() {
+            drop(snapshot);
+            if changes.changed().await.is_err() {
+                return;
+            }
+            ticks.reset_immediately();
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::abort::Unserved;
 use crate::arrivals::Shed;
 use crate::conn::ConnInfo;
 use crate::connection;
+use crate::deadline;
 use crate::preface::{self, Named};
 use crate::reserve::{self, Reserve};
 use crate::shared::{Place, Shared};
@@ -88,6 +89,8 @@ struct Held {
 }
 
 fn take(stream: TcpStream, mut info: ConnInfo, worker: &Arc<Worker>) {
+    // First of all, so that nothing which follows is told what was kept while nobody counted ticks.
+    deadline::stir();
     let shared = &worker.shared;
     let greeting = shared.engine.current().identification().greet(info.peer.ip());
     let held = match enter(shared, info.peer, greeting) {

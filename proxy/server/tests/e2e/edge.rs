@@ -250,6 +250,15 @@ fn a_drain_loses_no_request() {
 }
 
 #[test]
+fn an_edge_at_rest_does_nothing() {
+    let origin = Origin::echo();
+    let weir = start(&origin, &[], &[]);
+    weir.until_at_rest();
+    weir.apply(&(ingress("b", "b.test", origin.address, &[]) + &settings(&[])));
+    assert_eq!(get(weir.http, "b.test", "/").status, 200);
+}
+
+#[test]
 fn accepting_goes_on_for_the_delay_and_readiness_does_not() {
     let origin = Origin::echo();
     let weir = start(&origin, &[("client-socket-rate", "0")], &["--shutdown-delay", "1500ms"]);

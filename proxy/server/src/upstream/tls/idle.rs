@@ -1,5 +1,6 @@
 //! Idle connections to origins over TLS, one pool per worker.
 
+use crate::deadline;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub(super) fn take(key: Key) -> Option<TlsStream<TcpStream>> {
 
 /// Keeps a connection whose last response ended cleanly. When the pool is full it is closed instead.
 pub(super) fn give(key: Key, stream: TlsStream<TcpStream>) {
+    deadline::stir();
     POOL.with_borrow_mut(|pool| {
         if pool.count < MOST_IDLE {
             pool.count += 1;

@@ -29,6 +29,17 @@ fn a_sidecar_is_small() {
     assert!(allocated < 12 << 20, "{allocated} bytes");
 }
 
+#[test]
+fn a_sidecar_at_rest_does_nothing() {
+    let origin = Origin::echo();
+    let pod = Pod::start(origin.address, &[("limit-rps", "1000")], &["--access-log", "stdout"]);
+    pod.weir.until_at_rest();
+    // It is awake in time for what comes, and rests again: the client is gone, and its line is written.
+    pod.annotate(&[("limit-rps", "2000")]);
+    assert_eq!(passed(&pod), 10);
+    until("what passed is logged", || pod.weir.stdout().matches("any.example").count() == 10);
+}
+
 /// Ten thousand clients fill the tables as far as they go, and no further.
 #[test]
 fn many_clients_do_not_make_it_large() {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 /// A running weir; killed when dropped.
 pub struct Weir {
@@ -206,12 +207,39 @@ impl Weir {
     }
 
     /// Processor time that it has used.
-    pub fn cpu(&self) -> std::time::Duration {
+    pub fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // Behind the name in brackets; in hundredths of a second.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        std::time::Duration::from_millis(ticks * 10)
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// How often its threads have gone to sleep, which is how often they were woken.
+    pub fn wake_ups(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let of = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.map_or(0, |count| count.trim().parse::<u64>().unwrap())
+        };
+        // A thread may end meanwhile.
+        tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("status")).map_or(0, of)).sum()
+    }
+
+    /// Waits until it does next to nothing: what looks ten times a second, or once, would be seen.
+    pub fn until_at_rest(&self) {
+        let (began, window) = (Instant::now(), Duration::from_secs(5));
+        loop {
+            let (before, start) = (self.wake_ups(), Instant::now());
+            while start.elapsed() < window {
+                std::thread::park_timeout(window.saturating_sub(start.elapsed()));
+            }
+            let woken = self.wake_ups() - before;
+            if woken <= 4 {
+                return;
+            }
+            assert!(began.elapsed() < 3 * PATIENCE, "it was woken {woken} times in {window:?}");
+        }
     }
 
     /// Waits for the end.
