@@ -5,7 +5,7 @@ mod rendered;
 
 use super::rbac::{asked, check, everything_with, scene};
 use super::support::{Pod, ingress, is_ready, put, until};
-use crate::support::{Client, Reply, Weir};
+use crate::support::{Client, Reply, Weir, binary};
 use rendered::{is_installed, list, overlay, text, workloads};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ fn start(server: &ApiServer, objects: &[Value], delay: &str) -> Weir {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::write(&kubeconfig, server.kubeconfig()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut command = Command::new(binary());
     for argument in list(container, "/args").iter().filter_map(Value::as_str) {
         command.arg(match argument.split_once('=') {
             Some((flag @ ("--http" | "--https" | "--admin"), _)) => format!("{flag}=127.0.0.1:0"),

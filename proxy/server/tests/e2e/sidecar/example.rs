@@ -1,7 +1,7 @@
 //! `deploy/examples/sidecar`: what it says, and what its arguments and annotations do.
 
 use crate::support::volume::Volume;
-use crate::support::{Client, Origin, Weir, burst, count, get};
+use crate::support::{Client, Origin, Weir, binary, burst, count, get};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Probe, Service};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -96,7 +96,7 @@ fn the_examples_annotations_and_arguments_limit_real_clients() {
     let podinfo = Volume::new(folder.path().join("podinfo"));
     podinfo.swap(&[("annotations", &lines.join("\n"))]);
     let origin = Origin::echo();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut command = Command::new(binary());
     for argument in weir.args.as_ref().unwrap() {
         // Where the test has other places than a pod has.
         command.arg(match argument.split_once('=') {

@@ -5,7 +5,7 @@ mod secrets;
 mod weight;
 
 use crate::support::volume::{Volume, annotations};
-use crate::support::{Client, Origin, Reaction, Weir, burst, count, get, installed, until};
+use crate::support::{Client, Origin, Reaction, Weir, binary, burst, count, get, installed, until};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 
@@ -48,7 +48,7 @@ impl Pod {
 
 /// As the container's `args` have it, but for ports that the system chooses.
 fn command(podinfo: &Volume, upstream: SocketAddr) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut command = Command::new(binary());
     command.args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "off"]);
     command.arg("--source").arg(format!("podinfo={}", podinfo.path("annotations").display()));
     command.args(["--upstream", &upstream.to_string()]);
@@ -147,7 +147,7 @@ fn what_is_not_there_at_the_start_is_named_and_exits_with_1() {
     let source = format!("podinfo={}", folder.path().join("annotations").display());
     let arguments = ["serve", "--source", &source, "--upstream", "127.0.0.1:8080", "--http", "127.0.0.1:0"];
     let run = |more: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_weir")).args(arguments).args(more).output().unwrap();
+        let output = Command::new(binary()).args(arguments).args(more).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, error) = run(&["--tls-secret-dir", "/no/such/folder"]);
