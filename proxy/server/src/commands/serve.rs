@@ -101,8 +101,10 @@ pub(super) fn run(arguments: &[String]) -> Result<(), ServeError> {
     telemetry::start(&settings.log_level, settings.log_format)?;
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let running = start(&settings)?;
+    // Whoever hears where we are may end us.
+    let signals = running.signals()?;
     announce(&settings, &running.server, running.admin)?;
-    running.wait()
+    running.wait(signals)
 }
 
 /// A proxy that runs.
@@ -235,12 +237,18 @@ impl Running {
     }
 
     /// Waits for the signal to end, and then for the requests in flight; a second signal ends at once.
-    pub(super) fn wait(self) -> Result<(), ServeError> {
+    pub(super) fn wait(self, signals: Signals) -> Result<(), ServeError> {
         let Self { server, control, source, log_writer, delay, .. } = self;
-        let ended = control.block_on(wait(server, &source, delay));
+        control.block_on(wait(server, &source, delay, signals));
         drop(source);
         log_writer.join();
-        ended
+        Ok(())
+    }
+
+    /// From now on signals are heard, and no longer end the process by themselves.
+    pub(super) fn signals(&self) -> Result<Signals, ServeError> {
+        let _control = self.control.enter();
+        Signals::new().map_err(ServeError::Control)
     }
 }
 
@@ -417,8 +425,7 @@ fn announce(settings: &Settings, server: &Server, admin: Option<SocketAddr>) -> 
 
 /// Waits for the signal to end. Then nobody should be sent here, and after `delay` accepting ends, and then the requests
 /// in flight. A second signal ends at once. Whoever sits at a terminal (SIGINT) need not wait for `delay`.
-async fn wait(server: Server, source: &Following, delay: Duration) -> Result<(), ServeError> {
-    let mut signals = Signals::new().map_err(ServeError::Control)?;
+async fn wait(server: Server, source: &Following, delay: Duration, mut signals: Signals) {
     let delay = match signals.end(source).await {
         End::Terminate => delay,
         End::Interrupt => Duration::ZERO,
@@ -439,7 +446,6 @@ async fn wait(server: Server, source: &Following, delay: Duration) -> Result<(),
         _ = joined => tracing::info!("drained"),
         _ = signals.end(source) => end_at_once(),
     }
-    Ok(())
 }
 
 fn end_at_once() {
@@ -448,7 +454,7 @@ fn end_at_once() {
 }
 
 /// The signals that the process hears.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,

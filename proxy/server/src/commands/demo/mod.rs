@@ -57,8 +57,9 @@ pub(super) fn run(http: Option<SocketAddr>, https: Option<SocketAddr>, then: The
     };
     match then {
         Then::Wait => {
+            let signals = running.signals()?;
             super::print(&invitation(http, https, admin, &file)).map_err(DemoError::Output)?;
-            Ok(running.wait()?)
+            Ok(running.wait(signals)?)
         }
         Then::Check => report(&running.during(move || check::run(http, https, admin))?),
     }
