@@ -65,8 +65,8 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
-/// `limits <- core <- kubernetes <- {server, loadtest}`. Only the last two serve or send requests; kubernetes knows the
-/// API server.
+/// `limits <- core <- kubernetes <- {server, loadtest}` and `limits <- http2 <- server`. Only server and loadtest serve or
+/// send requests; kubernetes knows the API server.
 #[test]
 fn crates_depend_to_the_left_only() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
@@ -80,6 +80,10 @@ fn crates_depend_to_the_left_only() {
     assert!(core.contains("weir-limits"));
     for name in shell.iter().chain(&cluster).chain(&["weir-kubernetes", "weir", "tracing"]) {
         assert!(!core.contains(*name), "weir-core depends on {name}");
+    }
+    let http2 = reachable("proxy/http2/Cargo.toml");
+    for name in shell.iter().chain(&cluster).chain(&["weir-core", "weir", "tracing", "http", "h2"]) {
+        assert!(!http2.contains(*name), "weir-http2 depends on {name}");
     }
     let kubernetes = reachable("proxy/kubernetes/Cargo.toml");
     assert!(kubernetes.contains("weir-core") && kubernetes.contains("k8s-openapi"));
@@ -355,8 +359,13 @@ fn root() -> PathBuf {
 }
 
 /// What decides and does nothing else.
-const PURE: [&str; 4] =
-    ["limits/src/", "proxy/core/src/", "proxy/kubernetes/src/translate/", "proxy/server/src/lane/wire/"];
+const PURE: [&str; 5] = [
+    "limits/src/",
+    "proxy/core/src/",
+    "proxy/http2/src/",
+    "proxy/kubernetes/src/translate/",
+    "proxy/server/src/lane/wire/",
+];
 /// What needs a clock, a thread, a file, a socket, a log or the process.
 const IMPURE: [&str; 14] = [
     "Instant::now",
@@ -398,9 +407,10 @@ const NAMING: &[&str] = &[
 ];
 /// What paths begin with.
 const ROOMS: [&str; 7] = ["limits/", "proxy/", "loadtest/", "deploy/", "docs/", "vendor/", ".ci/"];
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 7] = [
     ("weir-limits", "limits"),
     ("weir-core", "proxy/core"),
+    ("weir-http2", "proxy/http2"),
     ("weir-kubernetes", "proxy/kubernetes"),
     ("weir-apiserver", "proxy/apiserver"),
     ("weir", "proxy/server"),
