@@ -24,6 +24,14 @@ pub fn give_block(block: Box<[u8]>) {
     BLOCKS.with_borrow_mut(|free| keep(free, block));
 }
 
+/// Lends a block to `borrower`, which waits for nothing.
+pub fn with_block<T>(borrower: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut block = take_block();
+    let returned = borrower(&mut block);
+    give_block(block);
+    returned
+}
+
 /// An empty scratch space for text.
 pub fn take_text() -> Vec<u8> {
     TEXTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(TEXT))

@@ -8,7 +8,7 @@ use crate::conn::{Conn, ConnInfo, Stop};
 use crate::exchange::{Exchange, with_date};
 use crate::lane::bounds::{self, MAX_FIELDS, Scan};
 use crate::lane::express::{self, After, WireHeaders};
-use crate::lane::h2::{self, frames::PREFACE};
+use crate::lane::h2;
 use crate::lane::pingora::strict::{self, BodyLength, Head, Malformed, Version};
 use crate::lane::wire::{CAP, Persistence, RequestHead, RequestReading, read_request};
 use crate::linger;
@@ -24,6 +24,7 @@ use std::time::Duration;
 use weir_core::facts::Facts;
 use weir_core::policy::BodyRate;
 use weir_core::tls::ClientTls;
+use weir_http2::frame::PREFACE;
 
 /// Serves the requests of one connection until it is over.
 pub async fn serve(socket: Socket, info: ConnInfo, worker: Arc<Worker>) {

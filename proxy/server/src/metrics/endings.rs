@@ -70,7 +70,7 @@ pub(super) static ENDINGS: &[Ending] = &[
     },
     Ending {
         stage: "HTTP/2",
-        what: "a stream that the library ends",
+        what: "a stream that ends before anybody looks at it",
         family: ("weir_h2_streams_rejected_total", "reason"),
         within: None,
         reasons: || Rejected::ALL.iter().map(|why| why.as_str()).collect(),

@@ -2,7 +2,6 @@
 
 use crate::conn::Stop;
 use crate::lane::wire::{Chunks, Framing, Persistence, Progress, ResponseHead};
-use bytes::BytesMut;
 use weir_core::account::UpstreamResult;
 
 /// What of a body is still to come.
@@ -69,24 +68,23 @@ impl Left {
         Ok(all)
     }
 
-    /// As `take`, for a client that is sent no chunks: appends the data that `part` carries to `data`.
+    /// As `take`, for a client that is sent no chunks: the data that `part` carries, put together in `space` where it
+    /// is not in one piece.
     ///
     /// # Errors
     /// When `part` is more than the body, or no valid part of it.
-    pub(crate) fn take_data(&mut self, part: &[u8], data: &mut BytesMut) -> Result<(), ()> {
+    pub(crate) fn take_data<'b>(&mut self, part: &'b [u8], space: &'b mut [u8]) -> Result<&'b [u8], ()> {
         let Self::Chunks(chunks) = self else {
             self.take(part)?;
-            data.extend_from_slice(part);
-            return Ok(());
+            return Ok(part);
         };
-        match chunks.feed_to(part, |piece| data.extend_from_slice(piece)).map_err(|_| ())? {
-            Progress::More => Ok(()),
-            Progress::End(n) if n == part.len() => {
-                *self = Self::Bytes(0);
-                Ok(())
-            }
-            Progress::End(_) => Err(()),
+        let mut data = Gathered { first: b"", space, len: 0 };
+        match chunks.feed_to(part, |piece| data.add(piece)).map_err(|_| ())? {
+            Progress::More => {}
+            Progress::End(n) if n == part.len() => *self = Self::Bytes(0),
+            Progress::End(_) => return Err(()),
         }
+        data.all().ok_or(())
     }
 
     /// Whether the origin's connection can be used again after the body of `head`, of which `here` bytes came with it.
@@ -97,10 +95,70 @@ impl Left {
     }
 }
 
+/// Pieces of data as one; nothing is copied while there is only one of them.
+struct Gathered<'b> {
+    first: &'b [u8],
+    space: &'b mut [u8],
+    len: usize, // in `space`
+}
+
+impl<'b> Gathered<'b> {
+    fn add(&mut self, piece: &'b [u8]) {
+        if self.first.is_empty() {
+            self.first = piece;
+            return;
+        }
+        if self.len == 0 {
+            self.copy(self.first);
+        }
+        self.copy(piece);
+    }
+
+    fn copy(&mut self, piece: &[u8]) {
+        let end = self.len + piece.len();
+        let place = self.space.get_mut(self.len..end);
+        place.into_iter().for_each(|place| place.copy_from_slice(piece));
+        self.len = end;
+    }
+
+    /// All of it; `None` when there was too little space.
+    fn all(self) -> Option<&'b [u8]> {
+        let Self { first, space, len } = self;
+        if len == 0 { Some(first) } else { space.get(..len) }
+    }
+}
+
 /// Why a response was cut off.
 pub(crate) enum Cut {
     /// The client takes no more.
     Client(Stop),
     /// The origin gives no more, or what is no part of the body.
     Origin(UpstreamResult),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data_of(part: &[u8], space: usize) -> Result<Vec<u8>, ()> {
+        Left::Chunks(Chunks::new()).take_data(part, &mut vec![0; space]).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn data_of_chunks_is_put_together() {
+        assert_eq!(data_of(b"5\r\nhello\r\n", 0), Ok(b"hello".to_vec()), "one piece is not copied");
+        assert_eq!(data_of(b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", 5), Ok(b"hello".to_vec()));
+        assert_eq!(data_of(b"1\r\na\r\n1\r\nb\r\n5\r\ncde", 9), Ok(b"abcde".to_vec()));
+        assert_eq!(data_of(b"0\r\n\r\n", 0), Ok(Vec::new()));
+        assert_eq!(data_of(b"2\r\nhe\r\n3\r\nllo\r\n", 4), Err(()), "there is no space");
+        assert_eq!(data_of(b"2\r\nhe\r\n0\r\n\r\nHTTP/1.1", 9), Err(()), "more than the body");
+    }
+
+    #[test]
+    fn what_has_no_chunks_stays_where_it_is() {
+        let mut left = Left::Bytes(5);
+        assert_eq!(left.take_data(b"hell", &mut []), Ok(&b"hell"[..]));
+        assert!(!left.is_done() && left.take_data(b"ooo", &mut []).is_err());
+        assert_eq!(Left::UntilClose.take_data(b"x", &mut []), Ok(&b"x"[..]));
+    }
 }

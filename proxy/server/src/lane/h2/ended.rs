@@ -1,8 +1,9 @@
 //! How connections of HTTP/2 end.
 
-use super::meter::Flood;
 use crate::abort::{Abort, Cause, Stage};
-use h2::Reason;
+use crate::conn::Stop;
+use std::io;
+use weir_http2::{Error, Flood, Reason};
 
 /// How a connection ended. The closed list behind the metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +24,7 @@ pub enum Ended {
     Goodbye,
     /// The client sent too much of something.
     Flood(Flood),
-    /// A bound of the library: too many streams that it had to reset ("MadeYouReset", CVE-2025-8671), or pieces of
-    /// data or of header blocks that are too small or too large.
+    /// The client made us reset too many streams ("MadeYouReset", CVE-2025-8671), or sent a header block without end.
     Calm,
     /// What came is not HTTP/2.
     Protocol,
@@ -71,7 +71,7 @@ impl Ended {
             Self::Stall => "write-stall",
             Self::Malformed => "malformed-requests",
             Self::Goodbye => "after-goodbye",
-            Self::Calm => "library-bound",
+            Self::Calm => "too-many-resets",
             Self::Protocol => "protocol-error",
             Self::Broken => "broken",
             Self::Flood(Flood::Headers) => "headers-flood",
@@ -97,23 +97,30 @@ impl Ended {
         Some(Abort { stage, cause: Cause::Timeout })
     }
 
-    /// What an error of the library means.
-    pub(super) fn of_error(error: &h2::Error) -> Self {
-        match error.reason() {
-            _ if error.is_io() => Self::Broken,
-            Some(Reason::ENHANCE_YOUR_CALM) if !error.is_remote() => Self::Calm,
-            Some(Reason::NO_ERROR) => Self::Closed,
-            Some(_) if error.is_remote() => Self::Closed,
-            _ => Self::Protocol,
+    /// What an error of the connection means.
+    pub(super) fn of_error(error: Error) -> Self {
+        match error {
+            Error::Protocol(_) => Self::Protocol,
+            Error::Flood(flood) => Self::Flood(flood),
+            Error::Calm => Self::Calm,
+        }
+    }
+
+    /// What an error of the socket means.
+    pub(super) fn of_io(error: &io::Error) -> Self {
+        match Stop::of(error) {
+            Stop::End => Self::Closed,
+            Stop::Fail | Stop::Late => Self::Broken,
         }
     }
 
     /// What the client is told, where it is told anything.
     pub(super) fn goodbye(self) -> Option<Reason> {
         match self {
-            Self::Flood(_) | Self::Malformed | Self::Goodbye => Some(Reason::ENHANCE_YOUR_CALM),
+            Self::Flood(_) | Self::Calm | Self::Malformed | Self::Goodbye => Some(Reason::ENHANCE_YOUR_CALM),
+            Self::Protocol => Some(Reason::PROTOCOL_ERROR),
             Self::Idle | Self::Head => Some(Reason::NO_ERROR),
-            _ => None,
+            Self::Closed | Self::Preface | Self::Stall | Self::Broken => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! lent to pingora by [`request`](super::request).
 
 use super::head::Head;
-use super::relay::{self, read_head};
+use super::relay::{self, fields_of};
 use super::request::{Link, answer};
 use super::stream::stop_of;
 use crate::abort::{Abort, Stage};
@@ -20,14 +20,12 @@ use crate::lane::wire::{CAP, Method, Treat, kind_of};
 use crate::origin_headers::{self, Certificate, ForwardedFor, Inputs};
 use crate::respond::GatewayError;
 use crate::shared::Lanes;
-use bytes::Bytes;
-use h2::server::SendResponse;
-use http::StatusCode;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use weir_core::account::End;
 use weir_core::facts::Headers;
+use weir_http2::Stream;
 
 /// An admitted request for this lane.
 pub(super) struct Plain {
@@ -61,16 +59,11 @@ impl Plain {
     }
 
     /// The way to the origin and back.
-    pub(super) async fn forward(
-        self,
-        mut respond: SendResponse<Bytes>,
-        exchange: Box<Exchange>,
-        link: Arc<Link>,
-    ) {
+    pub(super) async fn forward(self, mut stream: Stream, exchange: Box<Exchange>, link: Arc<Link>) {
         let shared = &link.worker.shared;
         let mut flying = Flying { exchange: Some(exchange), stage: Stage::Wait };
         let Some(exchange) = flying.exchange.as_deref_mut() else { return };
-        let mut waiting = Waiting { request: self.request, respond: &mut respond, deadline: Deadline::new() };
+        let mut waiting = Waiting { request: self.request, stream: &mut stream, deadline: Deadline::new() };
         let mut upstream = None;
         let began = exchange.began();
         let response = attempt::run(&mut waiting, self.method, began, exchange, &mut upstream, shared).await;
@@ -78,9 +71,9 @@ impl Plain {
         let Waiting { request, deadline, .. } = waiting;
         buffers::give_text(request);
         match response {
-            Ok(response) => relay::run(response, respond, deadline, &mut flying, shared).await,
+            Ok(response) => relay::run(response, stream, deadline, &mut flying, shared).await,
             Err(Failure::Client(stop)) => flying.abort(Abort::at(Stage::Wait, stop)),
-            Err(Failure::Origin(error)) => flying.fail(error, &mut respond),
+            Err(Failure::Origin(error)) => flying.fail(error, &mut stream),
         }
     }
 }
@@ -93,16 +86,16 @@ fn write_head(out: &mut Vec<u8>, method: Method, head: &Head<'_>, exchange: &Exc
     put(&[method.name().as_bytes(), b" ", head.target, b" HTTP/1.1\r\nHost: ", head.host, b"\r\n"]);
     let mut cookies = 0;
     for (name, value) in head.fields.iter() {
-        let is_cut = match name.as_str() {
-            "host" | "te" => true,
-            "cookie" => {
+        let is_cut = match name {
+            b"host" | b"te" => true,
+            b"cookie" => {
                 cookies += 1;
                 true
             }
-            name => kind_of(name.as_bytes()).is_some_and(|kind| treat(kind, settings) == Treat::Cut),
+            name => kind_of(name).is_some_and(|kind| treat(kind, settings) == Treat::Cut),
         };
         if !is_cut {
-            put(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+            put(&[name, b": ", value, b"\r\n"]);
         }
     }
     if cookies > 0 {
@@ -150,9 +143,9 @@ impl Flying {
     }
 
     /// Answers what went wrong, before anything of a response was sent.
-    pub(super) fn fail(&mut self, error: GatewayError, respond: &mut SendResponse<Bytes>) {
+    pub(super) fn fail(&mut self, error: GatewayError, stream: &mut Stream) {
         let Some(exchange) = self.exchange.as_deref_mut() else { return };
-        match answer(exchange, Some(error), respond) {
+        match answer(exchange, Some(error), stream) {
             true => self.end(End::Complete),
             false => self.abort(Abort::at(Stage::Response, Stop::End)),
         }
@@ -168,7 +161,7 @@ impl Drop for Flying {
 /// A stream whose response is waited for.
 struct Waiting<'a> {
     request: Vec<u8>,
-    respond: &'a mut SendResponse<Bytes>,
+    stream: &'a mut Stream,
     deadline: Deadline,
 }
 
@@ -182,8 +175,8 @@ impl Client for Waiting<'_> {
     }
 
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        match self.respond.poll_reset(cx) {
-            Poll::Ready(reset) => Poll::Ready(stop_of(reset)),
+        match self.stream.poll_gone(cx) {
+            Poll::Ready(gone) => Poll::Ready(stop_of(gone)),
             Poll::Pending if self.deadline.passed(cx) => Poll::Ready(Stop::Late),
             Poll::Pending => Poll::Pending,
         }
@@ -192,9 +185,9 @@ impl Client for Waiting<'_> {
     /// What is no more than a hint may be lost.
     async fn interim(&mut self, head: &[u8], _: Duration) -> Result<(), Stop> {
         let status = head.get("HTTP/1.1 ".len()..).and_then(|rest| rest.get(..3));
-        let status = status.and_then(|status| StatusCode::from_bytes(status).ok());
-        if let Some(response) = status.and_then(|status| read_head(head, status)) {
-            let _ = self.respond.send_informational(response);
+        let status = status.and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+        if let Some(status) = status {
+            let _ = self.stream.send_head(status, fields_of(head), false);
         }
         Ok(())
     }

@@ -1,209 +1,168 @@
-//! The socket under an HTTP/2 connection: what comes is metered before it is read, and a client that takes nothing is
-//! left.
+//! The socket under an HTTP/2 connection: bytes go from it into the [`Connection`], which does no I/O, and out of that
+//! into it. A client that takes nothing is left.
 
-use super::meter::{Flood, Meter};
-use super::rejected::Rejected;
+use super::ended::Ended;
+use crate::buffers;
 use crate::clock::Clock;
-use crate::deadline::Deadline;
 use crate::linger;
-use crate::pace::Toll;
+use crate::pace::Armed;
 use crate::socket::Socket;
-use parking_lot::Mutex;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use weir_http2::{Connection, Request};
 
-/// What the loop of a connection and its socket tell each other. Both are in one task: no lock here is waited for.
-#[derive(Debug)]
-pub(super) struct Gauge(Mutex<Readings>);
-
-#[derive(Debug)]
-struct Readings {
-    meter: Meter,
-    flood: Option<Flood>,
-    stalled: bool,
-}
-
-impl Gauge {
-    pub(super) fn new(clock: Clock) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Readings { meter: Meter::new(clock.now()), flood: None, stalled: false })))
-    }
-
-    /// What the client has sent too much of. From then on nothing more is read.
-    pub(super) fn flood(&self) -> Option<Flood> {
-        self.0.lock().flood
-    }
-
-    /// How many streams were ended for which fault of the client, since it was asked last.
-    pub(super) fn take_rejected(&self) -> impl Iterator<Item = (Rejected, u32)> + use<> {
-        self.0.lock().meter.take_rejected()
-    }
-
-    /// Whether the client has stopped taking what is sent.
-    pub(super) fn is_stalled(&self) -> bool {
-        self.0.lock().stalled
-    }
-
-    /// Whether the client may send nothing of any body until we have passed on what is there.
-    pub(super) fn is_starved(&self) -> bool {
-        self.0.lock().meter.is_starved()
-    }
-
-    /// Whether a header block has begun that is not yet whole.
-    pub(super) fn is_in_head(&self) -> bool {
-        self.0.lock().meter.is_in_head()
-    }
-
-    /// A stream was taken up.
-    pub(super) fn accepted(&self) {
-        self.0.lock().meter.accepted();
-    }
-}
-
-/// The socket under an HTTP/2 connection.
-pub(super) struct Metered {
-    socket: Option<Socket>, // taken on drop
+/// A connection and its socket.
+pub(super) struct Wire {
+    socket: Option<Socket>, // taken on drop, and when the client has stalled
+    connection: Connection,
     ahead: Vec<u8>,
-    ahead_at: usize,
-    gauge: Arc<Gauge>,
     clock: Clock,
     stall: Duration,
-    deadline: Deadline,
-    toll: Toll,
+    patience: Armed,
+    flush: Flush,
+    blocks: u32, // read since others had their turn
 }
 
-impl Metered {
+/// Whether the socket may hold what it has taken, as TLS does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    Due,
+    Done,
+}
+
+impl Wire {
     /// `ahead` was read from `socket` before. A client that takes nothing for `stall` is left.
     pub(super) fn new(
         socket: Socket,
         ahead: Vec<u8>,
-        gauge: Arc<Gauge>,
+        connection: Connection,
         clock: Clock,
         stall: Duration,
     ) -> Self {
         Self {
             socket: Some(socket),
+            connection,
             ahead,
-            ahead_at: 0,
-            gauge,
             clock,
             stall,
-            deadline: Deadline::new(),
-            toll: Toll::new(),
+            patience: Armed::new(),
+            flush: Flush::Done,
+            blocks: 0,
         }
     }
 
-    fn socket(&mut self) -> io::Result<Pin<&mut Socket>> {
-        self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    /// The connection on it.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let ahead = self.ahead.get(self.ahead_at..).unwrap_or_default();
-        if ahead.is_empty() {
-            return self.socket()?.poll_read(cx, buf);
+    /// Whether nothing more will come in any direction, and all was written.
+    pub(super) fn is_over(&self) -> bool {
+        self.flush == Flush::Done && self.connection.is_over()
+    }
+
+    /// The next request, or why there will be none. Meanwhile what streams have to say is written.
+    pub(super) fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<Request, Ended>> {
+        // First of all, so that nothing is said between a look and the wish to be told.
+        self.connection.watch(cx);
+        if !self.ahead.is_empty() {
+            let ahead = std::mem::take(&mut self.ahead);
+            self.connection.receive(&ahead, self.clock.now()).map_err(Ended::of_error)?;
         }
-        let (now, _) = ahead.split_at(ahead.len().min(buf.remaining()));
-        buf.put_slice(now);
-        self.ahead_at += now.len();
-        if self.ahead_at == self.ahead.len() {
-            self.ahead = Vec::new();
-            self.ahead_at = 0;
+        loop {
+            // All that came at once is taken up before it is answered: the answers share a write.
+            if let Some(request) = self.connection.next_request() {
+                return Poll::Ready(Ok(request));
+            }
+            if let Poll::Ready(Err(ended)) = self.poll_write(cx) {
+                return Poll::Ready(Err(ended));
+            }
+            // Whoever leaves much unread is not listened to until that is written.
+            if !self.connection.wants_input() {
+                return Poll::Pending;
+            }
+            if self.blocks >= MOST_BLOCKS {
+                self.blocks = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(())) => self.blocks += 1,
+                Poll::Ready(Err(ended)) => return Poll::Ready(Err(ended)),
+                Poll::Pending => {
+                    self.blocks = 0;
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Writes what waits; ready when nothing does any more. A client that has no room for it must make some at a least
+    /// speed.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        match self.poll_drain(cx) {
+            Poll::Ready(Ok(())) => {
+                self.patience.disarm();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::of_io(&error))),
+            Poll::Pending if self.patience.late(self.stall, cx) => {
+                // It would not read our last words either.
+                self.socket = None;
+                Poll::Ready(Err(Ended::Stall))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(socket) = &mut self.socket else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let mut socket = Pin::new(socket);
+        loop {
+            let written = self.connection.write(|bytes| match socket.as_mut().poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => (0, Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(n)) => (n, Poll::Ready(Ok(n))),
+                unwritten => (0, unwritten),
+            });
+            match written {
+                Some(polled) => self.patience.pay(ready!(polled)?),
+                None => break,
+            }
+            self.flush = Flush::Due;
+        }
+        if self.flush == Flush::Due {
+            ready!(socket.poll_flush(cx))?;
+            self.flush = Flush::Done;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Looks at the outcome of a write: a client that has no room must take what we have at a least speed.
-    fn written(&mut self, polled: Poll<io::Result<usize>>, cx: &Context<'_>) -> Poll<io::Result<usize>> {
-        match &polled {
-            Poll::Pending if self.toll.is_late(&self.deadline, self.stall, cx) => {
-                self.gauge.0.lock().stalled = true;
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            Poll::Ready(Ok(n)) => self.toll.pay(*n),
-            _ => {}
-        }
-        polled
+    /// Reads a block, which is borrowed for that only: a connection that waits holds none.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let Some(socket) = &mut self.socket else { return Poll::Ready(Err(Ended::Broken)) };
+        buffers::with_block(|block| {
+            let mut space = ReadBuf::new(block);
+            let read = ready!(Pin::new(socket).poll_read(cx, &mut space));
+            Poll::Ready(match (read, space.filled()) {
+                (Err(error), _) => Err(Ended::of_io(&error)),
+                (Ok(()), []) => Err(Ended::Closed),
+                (Ok(()), bytes) => self.connection.receive(bytes, self.clock.now()).map_err(Ended::of_error),
+            })
+        })
     }
 }
 
-impl AsyncRead for Metered {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.gauge.flood().is_some() {
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        ready!(this.poll_fill(cx, buf))?;
-        let got = buf.filled().get(before..).unwrap_or_default();
-        let mut readings = this.gauge.0.lock();
-        match readings.meter.received(got, this.clock.now()) {
-            Ok(()) => Poll::Ready(Ok(())),
-            // The loop looks at the gauge whenever it has polled, so nobody needs to be woken.
-            Err(flood) => {
-                readings.flood = Some(flood);
-                buf.set_filled(before);
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Metered {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = this.socket()?.poll_write(cx, bytes);
-        let n = ready!(this.written(polled, cx))?;
-        this.gauge.0.lock().meter.sent(bytes.get(..n).unwrap_or_default());
-        Poll::Ready(Ok(n))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = this.socket()?.poll_write_vectored(cx, slices);
-        let n = ready!(this.written(polled, cx))?;
-        let mut left = n;
-        let mut readings = this.gauge.0.lock();
-        for slice in slices {
-            let (part, _) = slice.split_at(slice.len().min(left));
-            readings.meter.sent(part);
-            left -= part.len();
-        }
-        Poll::Ready(Ok(n))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = this.socket()?.poll_flush(cx);
-        if polled.is_ready() {
-            this.toll = Toll::new();
-        }
-        // With TLS the last bytes may wait here.
-        this.written(polled.map_ok(|()| 0), cx).map_ok(|_| ())
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket()?.poll_shutdown(cx)
-    }
-}
-
-impl Drop for Metered {
+impl Drop for Wire {
     /// A client that is still sending could not read our last words if the socket were closed at once.
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.take()
-            && !self.gauge.is_stalled()
-        {
-            linger::close(socket);
-        }
+        self.socket.take().into_iter().for_each(linger::close);
     }
 }
+
+/// Blocks that are read of one client before the worker's other connections have their turn.
+const MOST_BLOCKS: u32 = 4;

@@ -16,21 +16,19 @@ use crate::pace::Armed;
 use crate::respond::GatewayError;
 use crate::shared::Shared;
 use crate::upstream::pool;
-use bytes::{Bytes, BytesMut};
-use h2::SendStream;
-use h2::server::SendResponse;
-use http::{HeaderName, HeaderValue, StatusCode};
+use bytes::{Buf, Bytes};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
 use weir_core::account::{End, UpstreamResult};
+use weir_http2::Stream;
 
 /// Sends the response to the client, keeps the origin's connection if it ended cleanly, and closes the account.
 pub(super) async fn run(
     response: Response,
-    mut respond: SendResponse<Bytes>,
+    mut stream: Stream,
     deadline: Deadline,
     flying: &mut Flying,
     shared: &Shared,
@@ -41,47 +39,36 @@ pub(super) async fn run(
     let read_timeout = policy.map_or(DEFAULT_READ_TIMEOUT, |policy| policy.origin.read_timeout);
     let body_here = buffer.data().len().saturating_sub(head.head);
     let mut left = Left::of(&head);
-    let mut data = BytesMut::with_capacity(body_here);
-    let first = left.take_data(buffer.data().get(head.head..).unwrap_or_default(), &mut data);
     let mut fields = buffers::take_text();
     exchange.append_response_fields(&mut fields);
     let edited = head.edits().apply(&mut buffer, &[&fields]).ok();
     buffers::give_text(fields);
-    let told = first.ok().and(edited).and_then(|len| {
-        let status = StatusCode::from_u16(head.status).ok()?;
-        read_head(buffer.data().get(..len)?, status)
-    });
-    buffers::give(buffer);
-    let Some(told) = told else {
-        if let Some(upstream) = &mut exchange.outcome.upstream {
-            upstream.result = UpstreamResult::InvalidResponse;
-        }
-        return flying.fail(GatewayError::InvalidResponse, &mut respond);
-    };
-    exchange.outcome.status = head.status;
-    exchange.outcome.bytes_out =
-        told.headers().iter().map(|(name, value)| (name.as_str().len() + value.len()) as u64).sum();
-    if left.is_done() {
-        exchange.release();
-    }
-    let ends = left.is_done() && data.is_empty();
-    let sent = respond.send_response(told, ends);
-    flying.stage = Stage::Response;
-    let Ok(stream) = sent else {
-        return flying.abort(Abort::at(Stage::Response, Stop::End));
-    };
     let mut relay = Relay {
-        stream,
+        stream: &mut stream,
         exchange,
         origin,
         left: &mut left,
+        rest: Bytes::new(),
         deadline,
         write_deadline: Armed::new(),
         read_timeout,
         stall: shared.timeouts().write,
     };
-    let ended = if ends { Ok(()) } else { relay.body(data.freeze()).await };
-    let Relay { stream, origin, .. } = relay;
+    let begun = poll_fn(|cx| Poll::Ready(relay.begin(head.status, edited, buffer.data(), cx))).await;
+    buffers::give(buffer);
+    flying.stage = Stage::Response;
+    let ended = match begun {
+        Ok(()) => relay.body().await,
+        Err(Unsent::Client(stop)) => Err(Cut::Client(stop)),
+        Err(Unsent::Invalid) => {
+            if let Some(upstream) = &mut relay.exchange.outcome.upstream {
+                upstream.result = UpstreamResult::InvalidResponse;
+            }
+            drop(relay);
+            return flying.fail(GatewayError::InvalidResponse, &mut stream);
+        }
+    };
+    let Relay { origin, .. } = relay;
     match ended {
         Ok(()) => {
             if left.is_clean(&head, body_here) {
@@ -91,7 +78,7 @@ pub(super) async fn run(
         }
         Err(Cut::Client(stop)) => {
             if stop == Stop::Late {
-                break_off(stream, None).await;
+                break_off(&mut stream, None);
             }
             flying.abort(Abort::at(Stage::Response, stop));
         }
@@ -99,33 +86,33 @@ pub(super) async fn run(
             if let Some(upstream) = flying.exchange.as_mut().and_then(|it| it.outcome.upstream.as_mut()) {
                 upstream.result = result;
             }
-            break_off(stream, None).await;
+            break_off(&mut stream, None);
             flying.end(End::OriginAbort);
         }
     }
 }
 
-/// A head as the client is sent it; `None` where HTTP/2 has no way to say it.
-pub(super) fn read_head(head: &[u8], status: StatusCode) -> Option<http::Response<()>> {
-    let mut response = http::Response::new(());
-    *response.status_mut() = status;
-    // The values share one copy of the head.
-    let head = Bytes::copy_from_slice(head);
-    for (name, value) in wire::fields(&head) {
-        if ONE_HOP.iter().any(|one| name.eq_ignore_ascii_case(one)) {
-            continue;
-        }
-        let name = HeaderName::from_bytes(name).ok()?;
-        response.headers_mut().append(name, HeaderValue::from_maybe_shared(head.slice_ref(value)).ok()?);
-    }
-    Some(response)
+/// The fields of a head as the client is sent them. Whoever read it has seen that names are tokens and values hold no
+/// control characters, so that HTTP/2 can say them all.
+pub(super) fn fields_of(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    wire::fields(head).filter(|(name, _)| !ONE_HOP.iter().any(|one| name.eq_ignore_ascii_case(one)))
+}
+
+/// Why a response is not sent.
+enum Unsent {
+    /// The client has gone away.
+    Client(Stop),
+    /// It cannot be passed on, and nothing of it was.
+    Invalid,
 }
 
 struct Relay<'a> {
-    stream: SendStream<Bytes>,
+    stream: &'a mut Stream,
     exchange: &'a mut Exchange,
     origin: Origin,
     left: &'a mut Left,
+    /// Of the body what was read and the client had no room for.
+    rest: Bytes,
     deadline: Deadline,
     write_deadline: Armed,
     read_timeout: Duration,
@@ -133,101 +120,123 @@ struct Relay<'a> {
 }
 
 impl Relay<'_> {
-    /// Sends `first` and what comes after it. A stream that waits holds one piece of the body, and no block.
-    async fn body(&mut self, first: Bytes) -> Result<(), Cut> {
-        self.send(first).await?;
-        while !self.left.is_done() {
-            self.deadline.set(self.read_timeout);
-            let data = self.read().await?;
+    /// Sends the head, of which `read` has `edited` bytes, and what of the body was read with it.
+    fn begin(
+        &mut self,
+        status: u16,
+        edited: Option<usize>,
+        read: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Result<(), Unsent> {
+        let (head, body) = edited.and_then(|len| read.split_at_checked(len)).ok_or(Unsent::Invalid)?;
+        buffers::with_block(|space| {
+            let data = self.left.take_data(body, space).map_err(|()| Unsent::Invalid)?;
+            self.exchange.outcome.status = status;
             if self.left.is_done() {
                 self.exchange.release();
             }
-            self.send(data).await?;
-        }
-        Ok(())
+            let ends = self.left.is_done() && data.is_empty();
+            let mut bytes = 0;
+            let fields = fields_of(head).inspect(|(name, value)| bytes += name.len() + value.len());
+            let sent = self.stream.send_head(status, fields, ends);
+            self.exchange.outcome.bytes_out = bytes as u64;
+            sent.map_err(|gone| Unsent::Client(stop_of(gone)))?;
+            if ends { Ok(()) } else { self.send(data, cx).map_err(Unsent::Client) }
+        })
     }
 
-    /// Reads what the origin sends next, and notices when the client goes away before that.
-    async fn read(&mut self) -> Result<Bytes, Cut> {
-        poll_fn(|cx| {
-            let mut block = buffers::take_block();
-            let most = self.left.most(PIECE.min(block.len()));
-            let mut space = ReadBuf::new(block.get_mut(..most).unwrap_or_default());
-            let polled = Pin::new(&mut self.origin.tcp).poll_read(cx, &mut space);
-            let read = polled.map(|read| match read {
-                Ok(()) => take(self.left, space.filled()),
-                Err(_) => Err(Cut::Origin(UpstreamResult::Reset)),
-            });
-            buffers::give_block(block);
-            if read.is_ready() {
-                return read;
+    /// Sends what comes after that. A stream that waits holds one piece of the body, and no block.
+    async fn body(&mut self) -> Result<(), Cut> {
+        loop {
+            poll_fn(|cx| self.poll_rest(cx)).await?;
+            if self.left.is_done() {
+                return Ok(());
             }
-            match self.stream.poll_reset(cx) {
-                Poll::Ready(reset) => Poll::Ready(Err(Cut::Client(stop_of(reset)))),
+            self.deadline.set(self.read_timeout);
+            poll_fn(|cx| self.poll_piece(cx)).await?;
+        }
+    }
+
+    /// Waits until the client has room for what is left over, which it has to make at a least speed.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        if !self.rest.is_empty() {
+            let mut rest = std::mem::take(&mut self.rest);
+            rest.advance(self.send_some(&rest, cx).map_err(Cut::Client)?);
+            self.rest = rest;
+        }
+        if self.rest.is_empty() {
+            self.write_deadline.disarm();
+            return Poll::Ready(Ok(()));
+        }
+        match self.write_deadline.late(self.stall, cx) {
+            true => Poll::Ready(Err(Cut::Client(Stop::Late))),
+            false => Poll::Pending,
+        }
+    }
+
+    /// Passes on what the origin sends next, and notices when the client goes away before that.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Cut>> {
+        buffers::with_block(|block| {
+            let (piece, space) = block.split_at_mut_checked(PIECE).unwrap_or_default();
+            let most = self.left.most(piece.len());
+            let mut piece = ReadBuf::new(piece.get_mut(..most).unwrap_or_default());
+            if let Poll::Ready(read) = Pin::new(&mut self.origin.tcp).poll_read(cx, &mut piece) {
+                let sent = match read {
+                    Ok(()) => self.pass(piece.filled(), space, cx),
+                    Err(_) => Err(Cut::Origin(UpstreamResult::Reset)),
+                };
+                return Poll::Ready(sent);
+            }
+            match self.stream.poll_gone(cx) {
+                Poll::Ready(gone) => Poll::Ready(Err(Cut::Client(stop_of(gone)))),
                 Poll::Pending if self.deadline.passed(cx) => {
                     Poll::Ready(Err(Cut::Origin(UpstreamResult::TimeoutRead)))
                 }
                 Poll::Pending => Poll::Pending,
             }
         })
-        .await
     }
 
-    /// Sends a piece of the body, and its end if that is all.
-    async fn send(&mut self, mut data: Bytes) -> Result<(), Cut> {
-        let gone = |_| Cut::Client(Stop::Fail);
+    /// Passes on `part` of the body, which was read just now; nothing was read at the end of the connection.
+    fn pass(&mut self, part: &[u8], space: &mut [u8], cx: &mut Context<'_>) -> Result<(), Cut> {
+        if part.is_empty() {
+            if !matches!(self.left, Left::UntilClose) {
+                return Err(Cut::Origin(UpstreamResult::Reset));
+            }
+            *self.left = Left::Bytes(0);
+        }
+        let data = self.left.take_data(part, space);
+        let data = data.map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
+        if self.left.is_done() {
+            self.exchange.release();
+        }
+        self.send(data, cx).map_err(Cut::Client)
+    }
+
+    /// Sends a piece of the body, and keeps what of it the client has no room for.
+    fn send(&mut self, data: &[u8], cx: &mut Context<'_>) -> Result<(), Stop> {
+        let sent = self.send_some(data, cx)?;
+        self.rest = Bytes::copy_from_slice(data.get(sent..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Sends what there is room for, with the end of the body if that is all. Returns how much that was.
+    fn send_some(&mut self, data: &[u8], cx: &mut Context<'_>) -> Result<usize, Stop> {
         let ends = self.left.is_done();
-        while !data.is_empty() {
-            let room = self.room(data.len()).await?;
-            let now = data.split_to(room.min(data.len()));
-            self.exchange.outcome.bytes_out += now.len() as u64;
-            self.write_deadline.pay(now.len());
-            let is_last = ends && data.is_empty();
-            self.stream.send_data(now, is_last).map_err(gone)?;
-            if is_last {
-                return Ok(());
+        let mut sent = 0;
+        while sent < data.len() || (ends && data.is_empty()) {
+            let rest = data.get(sent..).unwrap_or_default();
+            let Poll::Ready(now) = self.stream.poll_send(rest, ends, cx) else { break };
+            let now = now.map_err(stop_of)?;
+            self.exchange.outcome.bytes_out += now as u64;
+            self.write_deadline.pay(now);
+            sent += now;
+            if rest.is_empty() {
+                break;
             }
         }
-        self.write_deadline.disarm();
-        // The end came without any data.
-        if ends { self.stream.send_data(Bytes::new(), true).map_err(gone) } else { Ok(()) }
+        Ok(sent)
     }
-
-    /// Waits until the client has room for some of `wanted` bytes, which it has to make at a least speed.
-    async fn room(&mut self, wanted: usize) -> Result<usize, Cut> {
-        self.stream.reserve_capacity(wanted);
-        poll_fn(|cx| {
-            match self.stream.capacity() {
-                0 => {}
-                room => return Poll::Ready(Ok(room)),
-            }
-            match self.stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(0))) => {}
-                Poll::Ready(Some(Ok(room))) => return Poll::Ready(Ok(room)),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Cut::Client(stop_of(Err(error))))),
-                Poll::Ready(None) => return Poll::Ready(Err(Cut::Client(Stop::Fail))),
-                Poll::Pending => {}
-            }
-            match self.write_deadline.late(self.stall, cx) {
-                true => Poll::Ready(Err(Cut::Client(Stop::Late))),
-                false => Poll::Pending,
-            }
-        })
-        .await
-    }
-}
-
-/// The data in `part`, which was read just now; nothing was read at the end of the connection.
-fn take(left: &mut Left, part: &[u8]) -> Result<Bytes, Cut> {
-    if part.is_empty() {
-        let is_end = matches!(left, Left::UntilClose);
-        *left = Left::Bytes(0);
-        return if is_end { Ok(Bytes::new()) } else { Err(Cut::Origin(UpstreamResult::Reset)) };
-    }
-    let mut data = BytesMut::with_capacity(part.len());
-    let taken = left.take_data(part, &mut data);
-    taken.map_err(|()| Cut::Origin(UpstreamResult::InvalidResponse))?;
-    Ok(data.freeze())
 }
 
 /// Bytes of a body that are read at once, and that a stream holds while its client has no room for them.

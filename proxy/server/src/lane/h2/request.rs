@@ -2,8 +2,7 @@
 
 use super::express::Plain;
 use super::head::{self, Head};
-use super::io::Gauge;
-use super::stream::{Back, LentStream, Reply};
+use super::stream::{Back, LentStream, Progress};
 use crate::abort::{Abort, Stage};
 use crate::access_log::{Failed, Lane, Protocol, Sketch};
 use crate::buffers;
@@ -13,28 +12,24 @@ use crate::exchange::{Exchange, with_date};
 use crate::lane::grammar::Malformed;
 use crate::lane::pingora::flight::{self, Dialect, Fault, Flight, Plan, Presence, Story, Upgrade};
 use crate::lane::pingora::plan::{Asked, plan};
-use crate::lane::wire::Persistence;
+use crate::lane::wire::{self, Persistence};
 use crate::respond::{Accept, Ask, BodyPart, Code, GatewayError, Response, Then, code_of, is_grpc};
 use crate::shared::Shared;
 use crate::worker::Worker;
-use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use pingora_core::protocols::SocketDigest;
+use pingora_http::RequestHeader;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_core::account::{End, Outcome};
 use weir_core::facts::{Facts, Headers};
 use weir_core::tls::ClientTls;
+use weir_http2::{Head as Sent, Reason, Request, Stream};
 
 /// What the streams of one connection have in common.
 pub(super) struct Link {
     pub(super) info: ConnInfo,
     pub(super) tls: Option<Arc<ClientTls>>,
     pub(super) socket: Arc<SocketDigest>,
-    pub(super) gauge: Arc<Gauge>,
     pub(super) worker: Arc<Worker>,
 }
 
@@ -45,16 +40,16 @@ pub(super) enum Opened {
     /// It was answered: the request has no reading.
     Malformed,
     /// It goes on, through the express lane.
-    Plain(Plain, SendResponse<Bytes>, Box<Exchange>),
+    Plain(Plain, Stream, Box<Exchange>),
     /// It goes on, through pingora's.
     Forward(Box<Admitted>),
 }
 
 /// A request on its way to an origin.
 pub(super) struct Admitted {
-    parts: Parts,
-    body: RecvStream,
-    respond: SendResponse<Bytes>,
+    request: RequestHeader,
+    ended: bool,
+    stream: Stream,
     exchange: Box<Exchange>,
     plan: Plan,
     head: u64,
@@ -68,15 +63,14 @@ struct Call {
 }
 
 /// Judges and admits a request: whatever its client does next, it is charged.
-pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, link: &Link) -> Opened {
+pub(super) fn open(request: Request, link: &Link) -> Opened {
     let shared = &link.worker.shared;
-    let (mut parts, body) = request.into_parts();
-    let ended = body.is_end_stream();
+    let Request { head: sent, ended, mut stream } = request;
     let bounds = shared.timeouts().head_bounds;
-    let head = match head::check(&parts, bounds).and_then(|()| head::read(&parts, ended)) {
+    let head = match head::check(&sent, bounds).and_then(|()| head::read(&sent, ended)) {
         Ok(head) => head,
         Err(malformed) => {
-            answer_malformed(malformed, &parts, &mut respond, link);
+            answer_malformed(malformed, &sent, &mut stream, link);
             return Opened::Malformed;
         }
     };
@@ -84,7 +78,7 @@ pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes
     exchange.came_by(&link.info);
     exchange.outcome.bytes_in = head.len as u64;
     if exchange.refusal().is_some() {
-        answer(&mut exchange, None, &mut respond);
+        answer(&mut exchange, None, &mut stream);
         exchange.end(End::Complete);
         return Opened::Answered;
     }
@@ -92,9 +86,8 @@ pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes
     if call.is_none()
         && let Some(plain) = Plain::of(&head, ended, &exchange, link)
     {
-        return Opened::Plain(plain, respond, exchange);
+        return Opened::Plain(plain, stream, exchange);
     }
-    let (length, host) = (head.len as u64, head.host.to_vec());
     let asked = Asked {
         target: head.target.to_vec(),
         host: head.host,
@@ -108,12 +101,13 @@ pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes
         headers: &head.fields,
     };
     let plan = plan(asked, (&link.info, link.tls.as_deref()), &exchange, shared);
-    match plan.filter(|_| head::make_plain(&mut parts, &host).is_some()) {
-        Some(plan) => {
-            Opened::Forward(Box::new(Admitted { parts, body, respond, exchange, plan, head: length, call }))
+    match plan.zip(head::plain(&head)) {
+        Some((plan, request)) => {
+            let head = head.len as u64;
+            Opened::Forward(Box::new(Admitted { request, ended, stream, exchange, plan, head, call }))
         }
         None => {
-            answer(&mut exchange, Some(GatewayError::Internal), &mut respond);
+            answer(&mut exchange, Some(GatewayError::Internal), &mut stream);
             exchange.end(End::Complete);
             Opened::Answered
         }
@@ -123,18 +117,12 @@ pub(super) fn open(request: Request<RecvStream>, mut respond: SendResponse<Bytes
 impl Admitted {
     /// The way to the origin and back.
     pub(super) async fn forward(self, link: Arc<Link>) {
-        let Self { parts, body, respond, mut exchange, plan, head, call } = self;
+        let Self { request, ended, stream, mut exchange, plan, head, call } = self;
         let shared = &link.worker.shared;
         let Some(backend) = exchange.ticket().map(|ticket| ticket.backend().clone()) else { return };
         let flight = Flight::new(plan, backend, shared.clock, shared.phase.clone());
         flight.hold(exchange.take_places());
-        let (lent, back) = LentStream::new(
-            parts.into(),
-            body,
-            respond,
-            flight.clone(),
-            (link.socket.clone(), link.gauge.clone()),
-        );
+        let (lent, back) = LentStream::new(request, ended, stream, flight.clone(), link.socket.clone());
         let mut aloft = Aloft { exchange: Some(exchange), flight: flight.clone(), back };
         let forwarding = link.worker.pingora.forward_stream(lent);
         let in_time = match call.and_then(|call| call.timeout) {
@@ -166,8 +154,9 @@ impl Admitted {
         let Some(returned) = aloft.back.lock().take() else { return };
         exchange.outcome.bytes_in = head.saturating_add(returned.bytes_in);
         exchange.outcome.bytes_out = returned.bytes_out;
-        match (returned.reply, story.reply) {
-            (Reply::Due(mut respond), Some(reply)) => {
+        let mut stream = returned.stream;
+        match (returned.progress, story.reply) {
+            (Progress::Due, Some(reply)) => {
                 let error = match reply {
                     flight::Reply::Error(error) => Some(error),
                     flight::Reply::RefuseBody => {
@@ -175,21 +164,21 @@ impl Admitted {
                         None
                     }
                 };
-                let sent = answer(&mut exchange, error, &mut respond);
+                let sent = answer(&mut exchange, error, &mut stream);
                 let gone = || Abort::at(Stage::Response, story.gone.unwrap_or(Stop::End));
                 match story.abort_by_fault().or_else(|| (!sent).then(gone)) {
                     None => exchange.end(End::Complete),
                     Some(abort) => exchange.abort(abort),
                 }
             }
-            (Reply::Begun(stream), _) => {
+            (Progress::Begun, _) => {
                 let status = if in_time { late_status(&story, &exchange.outcome) } else { TIMEOUT };
-                break_off(stream, call.is_some().then(|| code_of(status))).await;
+                break_off(&mut stream, call.is_some().then(|| code_of(status)));
                 let end = if story.end == End::Complete { End::OriginAbort } else { story.end };
                 end_as(end, exchange, &story, returned.whole);
             }
             // Dropping what is due tells the client that nothing comes.
-            (Reply::Due(_) | Reply::Done, _) => end_as(story.end, exchange, &story, returned.whole),
+            (Progress::Due | Progress::Done, _) => end_as(story.end, exchange, &story, returned.whole),
         }
     }
 }
@@ -235,17 +224,14 @@ fn late_status(story: &Story, outcome: &Outcome) -> u16 {
 }
 
 /// Ends a response in the middle, so that nobody takes it for the whole.
-pub(super) async fn break_off(mut stream: SendStream<Bytes>, code: Option<Code>) {
-    let trailers = code.and_then(|Code(number, name)| {
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from(u16::from(number)));
-        trailers.insert("grpc-message", HeaderValue::from_static(name));
-        stream.send_trailers(trailers).ok()
+pub(super) fn break_off(stream: &mut Stream, code: Option<Code>) {
+    let told = code.is_some_and(|Code(number, name)| {
+        let mut digits = itoa::Buffer::new();
+        let number = digits.format(number).as_bytes();
+        stream.send_trailers([(&b"grpc-status"[..], number), (b"grpc-message", name.as_bytes())]).is_ok()
     });
-    if trailers.is_none() {
-        // A reset overtakes what is queued: let the connection send what the client has room for.
-        tokio::task::yield_now().await;
-        stream.send_reset(Reason::INTERNAL_ERROR);
+    if !told {
+        stream.reset(Reason::INTERNAL_ERROR);
     }
 }
 
@@ -267,13 +253,9 @@ fn facts<'a>(head: &'a Head<'_>, link: &'a Link) -> Facts<'a> {
 }
 
 /// Answers with the refusal of `exchange`, or with `error`. Returns whether there was somebody to tell.
-pub(super) fn answer(
-    exchange: &mut Exchange,
-    error: Option<GatewayError>,
-    respond: &mut SendResponse<Bytes>,
-) -> bool {
+pub(super) fn answer(exchange: &mut Exchange, error: Option<GatewayError>, stream: &mut Stream) -> bool {
     let mut sent = None;
-    let write = |response: &Response<'_>| sent = send(response, respond);
+    let write = |response: &Response<'_>| sent = send(response, stream);
     match error {
         Some(error) => exchange.respond_error(error, Then::Keep, write),
         None => exchange.respond(Then::Keep, write),
@@ -283,18 +265,19 @@ pub(super) fn answer(
 }
 
 /// Tells a client what is wrong with what it sent.
-fn answer_malformed(malformed: Malformed, parts: &Parts, respond: &mut SendResponse<Bytes>, link: &Link) {
+fn answer_malformed(malformed: Malformed, head: &Sent, stream: &mut Stream, link: &Link) {
     let shared: &Shared = &link.worker.shared;
     let error = gateway_error(malformed);
     shared.counters.malformed(malformed);
     shared.counters.gateway_error(error);
     let sent = with_date(shared, |date| {
-        let accept = Accept::of_h2(&head::Fields::of(parts));
-        let body = BodyPart::of_method(parts.method.as_str().as_bytes());
+        let accept = Accept::of_h2(&head::Fields::of(head));
+        let body = BodyPart::of_method(head.method());
         let ask = Ask { accept, body, then: Then::Keep, request_id: None, hsts: None, date };
-        send(&Response::error(error, ask), respond)
+        send(&Response::error(error, ask), stream)
     });
     let (client, peer) = link.info.ends();
+    let (host, path) = (head.authority().unwrap_or_default(), head.path().unwrap_or_default());
     let failed = Failed {
         client,
         peer,
@@ -302,12 +285,13 @@ fn answer_malformed(malformed: Malformed, parts: &Parts, respond: &mut SendRespo
         fault: Some(malformed),
         abort: None,
         sketch: Sketch {
-            method: parts.method.as_str().as_bytes(),
-            host: parts.uri.host().unwrap_or_default().as_bytes(),
-            path: parts.uri.path().as_bytes(),
+            method: head.method(),
+            // Without a user, and without a query, which may hold secrets.
+            host: host.rsplit(|byte| *byte == b'@').next().unwrap_or_default(),
+            path: path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default(),
             protocol: Some(Protocol::Http2),
         },
-        bytes_in: head::len(parts),
+        bytes_in: head::len(head),
         bytes_out: sent.and_then(|sent| usize::try_from(sent).ok()).unwrap_or_default(),
     };
     if let Some(log) = shared.access_log() {
@@ -316,27 +300,31 @@ fn answer_malformed(malformed: Malformed, parts: &Parts, respond: &mut SendRespo
 }
 
 /// Sends an answer of ours, and returns its bytes; `None` when nobody wants it.
-fn send(response: &Response<'_>, respond: &mut SendResponse<Bytes>) -> Option<u64> {
-    let mut head = http::Response::builder().status(response.wire_status()).body(()).ok()?;
+fn send(response: &Response<'_>, stream: &mut Stream) -> Option<u64> {
+    let mut text = buffers::take_text();
+    let sent = send_in(&mut text, response, stream);
+    buffers::give_text(text);
+    sent
+}
+
+/// As [`send`], with an empty scratch space.
+fn send_in(text: &mut Vec<u8>, response: &Response<'_>, stream: &mut Stream) -> Option<u64> {
+    // No status line is needed, but its place.
+    text.extend_from_slice(b"\r\n");
     let mut sent = 0;
     response.for_each_header(|name, value| {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
-        {
-            sent += (name.as_str().len() + value.len()) as u64;
-            head.headers_mut().insert(name, value);
-        }
+        sent += name.len() + value.len();
+        [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|piece| text.extend_from_slice(piece));
     });
-    let mut stream = respond.send_response(head, !response.has_body()).ok()?;
+    stream.send_head(response.wire_status(), wire::fields(text), !response.has_body()).ok()?;
     if response.has_body() {
-        let mut body = buffers::take_text();
-        response.write_body(&mut body);
-        sent += body.len() as u64;
-        let told = stream.send_data(Bytes::copy_from_slice(&body), true);
-        buffers::give_text(body);
-        told.ok()?;
+        let head = text.len();
+        response.write_body(text);
+        let body = text.get(head..).unwrap_or_default();
+        sent += body.len();
+        stream.send_last(body.to_vec()).ok()?;
     }
-    Some(sent)
+    Some(sent as u64)
 }
 
 /// The time that a call of gRPC gives itself: at most eight digits and a unit.

@@ -3,16 +3,12 @@
 //! Pingora has a session of its own for this, which waits for bodies without end and throws the stream away when
 //! something fails. This one gives the stream back, so that what fails is answered like everywhere else.
 
-use super::io::Gauge;
 use crate::conn::Stop;
 use crate::lane::pingora::flight::{Fault, Flight};
 use crate::pace::{Armed, BodyClock};
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures_core::Stream;
-use h2::server::SendResponse;
-use h2::{RecvStream, SendStream};
-use http::{HeaderMap, Response, header};
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use parking_lot::Mutex;
 use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::custom::CustomMessageWrite;
@@ -25,19 +21,19 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use weir_http2::{Gone, Stream};
 
 /// A stream lent to pingora for its request.
 pub(super) struct LentStream {
     request: RequestHeader,
-    body: RecvStream,
+    stream: Option<Stream>, // taken on drop
     has_body: bool,
     body_ended: bool,
-    reply: Option<Reply>, // taken on drop
+    progress: Progress,
     written: Option<Box<ResponseHeader>>,
     retry: Retry,
     flight: Arc<Flight>,
     digest: Digest,
-    gauge: Arc<Gauge>,
     body_clock: BodyClock,
     write_deadline: Armed,
     bytes_in: u64,
@@ -50,8 +46,10 @@ pub(super) type Back = Arc<Mutex<Option<Returned>>>;
 
 /// A stream that came back.
 pub(super) struct Returned {
+    /// The stream.
+    pub(super) stream: Stream,
     /// How far its response is.
-    pub(super) reply: Reply,
+    pub(super) progress: Progress,
     /// Bytes of the body that were received.
     pub(super) bytes_in: u64,
     /// Bytes of the response that were sent.
@@ -61,23 +59,24 @@ pub(super) struct Returned {
 }
 
 /// How far a response is.
-pub(super) enum Reply {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
     /// Nothing was sent.
-    Due(SendResponse<Bytes>),
+    Due,
     /// It has begun and not ended.
-    Begun(SendStream<Bytes>),
+    Begun,
     /// It was sent to its end.
     Done,
 }
 
 impl LentStream {
-    /// Lends a stream with its `request`, which ends there if `body` does.
+    /// Lends a stream with its `request`; `ended` says that it has no body.
     pub(super) fn new(
         request: RequestHeader,
-        body: RecvStream,
-        respond: SendResponse<Bytes>,
+        ended: bool,
+        stream: Stream,
         flight: Arc<Flight>,
-        (socket, gauge): (Arc<SocketDigest>, Arc<Gauge>),
+        socket: Arc<SocketDigest>,
     ) -> (Self, Back) {
         let body_clock = BodyClock::new(flight.plan.body_timeout, flight.plan.body_speed);
         let digest = Digest {
@@ -88,15 +87,14 @@ impl LentStream {
         let back = Back::default();
         let lent = Self {
             request,
-            has_body: !body.is_end_stream(),
-            body_ended: body.is_end_stream(),
-            body,
-            reply: Some(Reply::Due(respond)),
+            stream: Some(stream),
+            has_body: !ended,
+            body_ended: ended,
+            progress: Progress::Due,
             written: None,
             retry: Retry::Off,
             flight,
             digest,
-            gauge,
             body_clock,
             write_deadline: Armed::new(),
             bytes_in: 0,
@@ -107,13 +105,16 @@ impl LentStream {
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
-        match self.body.poll_data(cx) {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(out_of_order())) };
+        match stream.poll_body(cx) {
             Poll::Ready(Some(Ok(data))) => {
                 self.body_clock.got(data.len(), self.flight.now());
                 self.bytes_in += data.len() as u64;
                 self.retry.keep(&data);
                 // Pingora asks for more when it has room for it, so this is when the client may send more.
-                let _ = self.body.flow_control().release_capacity(data.len());
+                stream.release(data.len());
+                // Said of what was given, not of what comes meanwhile: who has heard of no end asks for it.
+                self.body_ended = stream.is_body_read();
                 Poll::Ready(Ok(Some(data)))
             }
             Poll::Ready(Some(Err(error))) => {
@@ -125,7 +126,7 @@ impl LentStream {
                 Poll::Ready(Ok(None))
             }
             Poll::Pending if self.flight.awaits_continue() => Poll::Pending,
-            Poll::Pending if self.gauge.is_starved() => {
+            Poll::Pending if stream.is_starved() => {
                 // Other streams, whose origins do not read, have all that the client may send.
                 self.body_clock.excuse(self.flight.now(), cx);
                 Poll::Pending
@@ -142,19 +143,13 @@ impl LentStream {
     }
 
     /// Ready when the client has no use for the response any more.
-    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Box<Error>> {
-        let polled = match &mut self.reply {
-            Some(Reply::Due(respond)) => respond.poll_reset(cx),
-            Some(Reply::Begun(stream)) => stream.poll_reset(cx),
-            Some(Reply::Done) | None => return Poll::Pending,
-        };
-        polled.map(|reset| match reset {
-            Ok(reason) => {
-                self.flight.note_gone(Stop::Fail);
-                Error::explain(ErrorType::ConnectionClosed, format!("the client says {reason}")).into_down()
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Box<Error>> {
+        match &mut self.stream {
+            Some(stream) if self.progress != Progress::Done => {
+                stream.poll_gone(cx).map(|error| gone(&self.flight, "the stream is no more", error))
             }
-            Err(error) => gone(&self.flight, "the stream is no more", error),
-        })
+            _ => Poll::Pending,
+        }
     }
 
     fn send_head(&mut self, mut response: Box<ResponseHeader>, end: bool) -> Result<()> {
@@ -163,20 +158,17 @@ impl LentStream {
         }
         response.remove_header("keep-alive");
         response.remove_header("proxy-connection");
-        let Some(Reply::Due(respond)) = &mut self.reply else { return Ok(()) };
-        let fields: usize =
-            response.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        self.bytes_out += fields as u64;
-        let head = Response::from_parts(response.as_owned_parts(), ());
-        if response.status.is_informational() {
+        let (Some(stream), Progress::Due) = (&mut self.stream, self.progress) else { return Ok(()) };
+        let fields = || response.headers.iter().map(bytes_of);
+        self.bytes_out += fields().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
+        let is_interim = response.status.is_informational();
+        let sent = stream.send_head(response.status.as_u16(), fields(), end && !is_interim);
+        if is_interim {
             // What is no more than a hint may be lost.
-            let _ = respond.send_informational(head);
             return Ok(());
         }
-        let stream = respond
-            .send_response(head, end)
-            .map_err(|error| gone(&self.flight, "no response can be sent", error))?;
-        self.reply = Some(if end { Reply::Done } else { Reply::Begun(stream) });
+        sent.map_err(|error| gone(&self.flight, "no response can be sent", error))?;
+        self.progress = if end { Progress::Done } else { Progress::Begun };
         self.written = Some(response);
         Ok(())
     }
@@ -184,11 +176,13 @@ impl LentStream {
     /// Sends a piece of the body as the client's windows allow, in which it has to make room for it at a least speed.
     async fn send_body(&mut self, mut data: Bytes, end: bool) -> Result<()> {
         while !data.is_empty() {
-            let room = self.room(data.len()).await?;
-            let now = data.split_to(room.min(data.len()));
-            self.bytes_out += now.len() as u64;
-            self.write_deadline.pay(now.len());
-            self.send_data(now, end && data.is_empty())?;
+            let sent = poll_fn(|cx| self.poll_send(&data, end, cx)).await?;
+            self.bytes_out += sent as u64;
+            self.write_deadline.pay(sent);
+            data.advance(sent);
+            if end && data.is_empty() {
+                self.progress = Progress::Done;
+            }
         }
         self.write_deadline.disarm();
         match end {
@@ -197,68 +191,48 @@ impl LentStream {
         }
     }
 
-    /// Waits until the client has room for some of `wanted` bytes.
-    async fn room(&mut self, wanted: usize) -> Result<usize> {
-        let (deadline, flight) = (&mut self.write_deadline, &self.flight);
-        let Some(Reply::Begun(stream)) = &mut self.reply else { return Err(out_of_order()) };
-        stream.reserve_capacity(wanted);
-        let body_clock = &mut self.body_clock;
-        poll_fn(|cx| {
-            match stream.capacity() {
-                0 => {}
-                room => return Poll::Ready(Ok(room)),
-            }
-            match stream.poll_capacity(cx) {
-                Poll::Ready(Some(Ok(0))) => {}
-                Poll::Ready(Some(Ok(room))) => return Poll::Ready(Ok(room)),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(gone(flight, "no room", error))),
-                Poll::Ready(None) => return Poll::Ready(Err(out_of_order())),
-                Poll::Pending => {}
-            }
-            // Nothing is read until the client has room for this.
-            body_clock.rest(flight.now());
-            if deadline.late(flight.plan.write_timeout, cx) {
-                flight.note(Fault::WriteTimeout);
-                let error = Error::explain(ErrorType::WriteTimedout, "the client reads no more");
-                return Poll::Ready(Err(error.into_down()));
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    fn send_data(&mut self, data: Bytes, end: bool) -> Result<()> {
-        let Some(Reply::Begun(stream)) = &mut self.reply else { return Err(out_of_order()) };
-        stream.send_data(data, end).map_err(|error| gone(&self.flight, "no data can be sent", error))?;
-        if end {
-            self.reply = Some(Reply::Done);
+    /// Sends some of `data`, once the client has room for it.
+    fn poll_send(&mut self, data: &[u8], end: bool, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let (Some(stream), Progress::Begun) = (&mut self.stream, self.progress) else {
+            return Poll::Ready(Err(out_of_order()));
+        };
+        let flight = &self.flight;
+        if let Poll::Ready(sent) = stream.poll_send(data, end, cx) {
+            return Poll::Ready(sent.map_err(|error| gone(flight, "no data can be sent", error)));
         }
-        Ok(())
+        // Nothing is read until the client has room for this.
+        self.body_clock.rest(flight.now());
+        if self.write_deadline.late(flight.plan.write_timeout, cx) {
+            flight.note(Fault::WriteTimeout);
+            let error = Error::explain(ErrorType::WriteTimedout, "the client reads no more");
+            return Poll::Ready(Err(error.into_down()));
+        }
+        Poll::Pending
     }
 
     /// Ends a response that has begun and not ended.
     fn send_end(&mut self) -> Result<()> {
-        match &self.reply {
-            Some(Reply::Begun(_)) => self.send_data(Bytes::new(), true),
-            _ => Ok(()),
-        }
+        let (Some(stream), Progress::Begun) = (&mut self.stream, self.progress) else { return Ok(()) };
+        stream.send_last(Vec::new()).map_err(|error| gone(&self.flight, "no end can be sent", error))?;
+        self.progress = Progress::Done;
+        Ok(())
     }
 
-    fn send_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        let Some(Reply::Begun(stream)) = &mut self.reply else { return Ok(()) };
-        stream
-            .send_trailers(trailers)
-            .map_err(|error| gone(&self.flight, "no trailers can be sent", error))?;
-        self.reply = Some(Reply::Done);
+    fn send_trailers(&mut self, trailers: &HeaderMap) -> Result<()> {
+        let (Some(stream), Progress::Begun) = (&mut self.stream, self.progress) else { return Ok(()) };
+        let sent = stream.send_trailers(trailers.iter().map(bytes_of));
+        sent.map_err(|error| gone(&self.flight, "no trailers can be sent", error))?;
+        self.progress = Progress::Done;
         Ok(())
     }
 }
 
 impl Drop for LentStream {
     fn drop(&mut self) {
-        if let Some(reply) = self.reply.take() {
+        if let Some(stream) = self.stream.take() {
             *self.back.lock() = Some(Returned {
-                reply,
+                stream,
+                progress: self.progress,
                 bytes_in: self.bytes_in,
                 bytes_out: self.bytes_out,
                 whole: self.body_ended,
@@ -301,7 +275,7 @@ impl Session for LentStream {
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.send_trailers(trailers)
+        self.send_trailers(&trailers)
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
@@ -319,7 +293,7 @@ impl Session for LentStream {
                 HttpTask::UpgradedBody(..) => return Err(out_of_order()),
                 HttpTask::Trailer(trailers) => {
                     if let Some(trailers) = trailers {
-                        self.send_trailers(*trailers)?;
+                        self.send_trailers(&trailers)?;
                     }
                     true
                 }
@@ -364,7 +338,7 @@ impl Session for LentStream {
     async fn shutdown(&mut self, _: u32, _: &str) {}
 
     fn is_body_done(&mut self) -> bool {
-        self.body_ended || self.body.is_end_stream()
+        self.body_ended
     }
 
     async fn finish(&mut self) -> Result<()> {
@@ -377,7 +351,7 @@ impl Session for LentStream {
 
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
         if no_body_expected || self.is_body_done() {
-            return Err(poll_fn(|cx| self.poll_reset(cx)).await);
+            return Err(poll_fn(|cx| self.poll_gone(cx)).await);
         }
         self.read_body_bytes().await
     }
@@ -431,13 +405,13 @@ impl Session for LentStream {
 
     fn take_custom_message_reader(
         &mut self,
-    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+    ) -> Option<Box<dyn futures_core::Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
         None
     }
 
     fn restore_custom_message_reader(
         &mut self,
-        _: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+        _: Box<dyn futures_core::Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
     ) -> Result<()> {
         Ok(())
     }
@@ -477,18 +451,21 @@ impl Retry {
 }
 
 /// The client has reset the stream, or its connection is over.
-fn gone(flight: &Flight, what: &'static str, error: h2::Error) -> Box<Error> {
-    flight.note_gone(stop_of_error(&error));
+fn gone(flight: &Flight, what: &'static str, error: Gone) -> Box<Error> {
+    flight.note_gone(stop_of(error));
     Error::because(ErrorType::ConnectionClosed, what, error).into_down()
 }
 
-/// What it means that a stream was reset, or that this cannot be known any more.
-pub(super) fn stop_of(reset: std::result::Result<h2::Reason, h2::Error>) -> Stop {
-    reset.map_or_else(|error| stop_of_error(&error), |_| Stop::Fail)
+/// What it means for a client that its stream is gone.
+pub(super) fn stop_of(gone: Gone) -> Stop {
+    match gone {
+        Gone::Reset(_) => Stop::Fail,
+        Gone::Over => Stop::End,
+    }
 }
 
-fn stop_of_error(error: &h2::Error) -> Stop {
-    if error.is_reset() { Stop::Fail } else { Stop::End }
+fn bytes_of<'f>((name, value): (&'f HeaderName, &'f HeaderValue)) -> (&'f [u8], &'f [u8]) {
+    (name.as_str().as_bytes(), value.as_bytes())
 }
 
 fn out_of_order() -> Box<Error> {
@@ -497,3 +474,6 @@ fn out_of_order() -> Box<Error> {
 
 /// Bytes of a body that are kept for another try; pingora keeps as many of HTTP/1.1.
 const MOST_KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,11 @@ impl Chunks {
 
     /// As [`feed`](Self::feed), and calls `data` with the data that the chunks carry, for a client that is sent no
     /// chunks.
-    pub fn feed_to(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<Progress, BadChunk> {
+    pub fn feed_to<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        mut data: impl FnMut(&'b [u8]),
+    ) -> Result<Progress, BadChunk> {
         if self.state == State::Bad {
             return Err(BadChunk);
         }

@@ -169,7 +169,8 @@ def continuations(client):
 
 def header_bomb(client):
     # One entry of the table, named thousands of times: a small block, and a large list.
-    block = client.connection.encoder.encode(HEAD + [("bomb", "x" * 3900)]) + b"\xbe" * 2000
+    client.connection.send_headers(1, HEAD + [("bomb", "x" * 3900)], end_stream=True)
+    block = client.connection.data_to_send()[9:] + b"\xbe" * 2000
     client.raw(frame(1, 5, 1, block))
     return client.answer(1)
 
