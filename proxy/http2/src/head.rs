@@ -144,20 +144,17 @@ impl Draft {
     }
 
     fn add(&mut self, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
-        if !value.iter().copied().all(is_in_value) {
-            return Err(Malformed);
-        }
         let head = &mut self.head;
         if name.first() != Some(&b':') {
-            // Nothing that says how one connection is used, which here frames do (RFC 9113 section 8.2.2).
-            let is_of_one_hop =
-                ONE_HOP.contains(&name) || name == b"te" && !value.eq_ignore_ascii_case(b"trailers");
-            if name.is_empty() || is_of_one_hop || !name.iter().copied().all(is_in_name) {
+            if !is_field(name, value) {
                 return Err(Malformed);
             }
             let field = Field { name: head.keep(name), value: head.keep(value) };
             head.fields.push(field);
             return Ok(());
+        }
+        if !value.iter().copied().all(is_in_value) {
+            return Err(Malformed);
         }
         if !head.fields.is_empty() {
             return Err(Malformed);
@@ -176,6 +173,14 @@ impl Draft {
         }
         Ok(())
     }
+}
+
+/// Whether this may be a field of a request, and no pseudo-header field.
+pub(crate) fn is_field(name: &[u8], value: &[u8]) -> bool {
+    // Nothing that says how one connection is used, which here frames do (RFC 9113 section 8.2.2).
+    let is_of_one_hop = ONE_HOP.contains(&name) || name == b"te" && !value.eq_ignore_ascii_case(b"trailers");
+    let is_well_formed = name.iter().copied().all(is_in_name) && value.iter().copied().all(is_in_value);
+    !name.is_empty() && !is_of_one_hop && is_well_formed
 }
 
 /// Whether a byte may stand in the name of a field: a token (RFC 9110 section 5.6.2) without capitals.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Gone, Reason};
 use crate::frame::{self, Frame, Kind, Setting};
-use crate::head::{Draft, Head, Malformed};
+use crate::head::{Draft, Head, Malformed, is_field};
 use crate::input::{Block, Data, Reading};
 use crate::rejected::Rejected;
 use crate::state::{LAST_CALL, Stage, State};
@@ -126,17 +126,21 @@ impl State {
     fn head(&mut self, id: u32, ends: bool, block: &[u8], now: Instant) -> Result<(), Error> {
         let known = self.table.known(id);
         let mut draft = Draft::new(self.options.head_bytes);
+        let mut trailers = Ok(());
         let read = self.decoder.decode(block, |name, value| {
             if known == Known::Idle {
                 draft.push(name, value);
+            } else if !is_field(name, value) {
+                trailers = Err(Malformed);
             }
         });
         read.map_err(|_| Error::Protocol(Reason::COMPRESSION_ERROR))?;
         match known {
             Known::Idle => self.open(id, ends, draft.finish(), now),
-            Known::Here => self.trailers(id, ends, now),
+            Known::Here => self.trailers(id, ends, trailers, now),
             Known::Reset => Ok(()),
             Known::Closed => Err(Error::Protocol(Reason::STREAM_CLOSED)),
+            Known::Passed => Err(Error::Protocol(Reason::PROTOCOL_ERROR)),
         }
     }
 
@@ -164,14 +168,20 @@ impl State {
     }
 
     /// Trailers go no further.
-    fn trailers(&mut self, id: u32, ends: bool, now: Instant) -> Result<(), Error> {
+    fn trailers(
+        &mut self,
+        id: u32,
+        ends: bool,
+        verdict: Result<(), Malformed>,
+        now: Instant,
+    ) -> Result<(), Error> {
         let Some(entry) = self.table.get(id) else { return Ok(()) };
         match (entry.gone, entry.incoming) {
             (Some(Gone::Over), _) => Ok(()),
             (Some(Gone::Reset(_)), _) | (None, Incoming::Ended) => {
                 Err(Error::Protocol(Reason::STREAM_CLOSED))
             }
-            (None, Incoming::Open) if !ends => self.reject(id, Rejected::Protocol, now),
+            (None, Incoming::Open) if !ends || verdict.is_err() => self.reject(id, Rejected::Protocol, now),
             (None, Incoming::Open) => self.end_of_body(id, now),
         }
     }
@@ -189,7 +199,7 @@ impl State {
         self.window_in -= length;
         let Some(entry) = self.table.get(frame.stream) else {
             return match known {
-                Known::Closed => self.reject(frame.stream, Rejected::Closed, now),
+                Known::Closed | Known::Passed => self.reject(frame.stream, Rejected::Closed, now),
                 _ => Ok(()),
             };
         };
@@ -331,7 +341,7 @@ impl State {
         match self.table.known(id) {
             Known::Idle => return Err(Error::Protocol(Reason::PROTOCOL_ERROR)),
             Known::Here => {}
-            Known::Reset | Known::Closed => return Ok(()),
+            Known::Reset | Known::Closed | Known::Passed => return Ok(()),
         }
         let Some(entry) = self.table.get(id).filter(|entry| entry.gone.is_none()) else { return Ok(()) };
         entry.window_out = entry.window_out.saturating_add(more.into());

@@ -108,6 +108,8 @@ impl Entry {
 pub(crate) struct Table {
     entries: Vec<Entry>,
     last: u32,
+    /// How many numbers were used up to that.
+    used: u32,
     /// Streams that we have reset and whose late frames are put up with.
     reset: VecDeque<u32>,
 }
@@ -121,6 +123,8 @@ pub(crate) enum Known {
     /// We have reset it; the peer may not know yet.
     Reset,
     Closed,
+    /// It was used and is over, or it never was and never will be, as a higher one was (RFC 9113 section 5.1.1).
+    Passed,
 }
 
 impl Table {
@@ -131,8 +135,10 @@ impl Table {
             Known::Here
         } else if self.reset.contains(&id) {
             Known::Reset
-        } else {
+        } else if self.used > self.last / 2 {
             Known::Closed
+        } else {
+            Known::Passed
         }
     }
 
@@ -156,7 +162,10 @@ impl Table {
 
     /// Uses a number that is higher than all before.
     pub(crate) fn use_up(&mut self, id: u32) {
-        self.last = self.last.max(id);
+        if id > self.last {
+            self.last = id;
+            self.used = self.used.saturating_add(1);
+        }
     }
 
     pub(crate) fn add(&mut self, entry: Entry) {

@@ -51,10 +51,20 @@ fn trailers_end_a_response_and_those_of_a_request_its_body() {
     assert!(sent[1].ends() && sent.len() == 2);
     peer.fields(&sent[0].payload);
     assert_eq!(peer.fields(&sent[1].payload), [("grpc-status".to_owned(), "0".to_owned())]);
-    // Trailers that do not end anything.
-    let _stream = peer.asked(3, false);
-    peer.send(HEADERS, END_HEADERS, 3, &trailers).unwrap();
-    assert_eq!(peer.reset_of(3), Some(Reason::PROTOCOL_ERROR));
+    // Trailers that do not end anything, and such as are none.
+    let wrong: [(u8, &[(&str, &str)]); 4] = [
+        (0, &[("x", "1")]),
+        (END_STREAM, &[(":path", "/")]),
+        (END_STREAM, &[("te", "gzip")]),
+        (END_STREAM, &[("x", "\n")]),
+    ];
+    for (n, (flags, fields)) in (1..).zip(wrong) {
+        let id = 2 * n + 1;
+        let _stream = peer.asked(id, false);
+        let block = peer.block(fields);
+        peer.send(HEADERS, END_HEADERS | flags, id, &block).unwrap();
+        assert_eq!(peer.reset_of(id), Some(Reason::PROTOCOL_ERROR), "{fields:?}");
+    }
 }
 
 #[test]

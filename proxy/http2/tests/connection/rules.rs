@@ -50,7 +50,12 @@ fn after_its_own_reset_a_client_is_silent() {
 fn streams_are_numbered_upwards() {
     let mut peer = Peer::new();
     let _later = peer.asked(7, true);
-    assert_eq!(peer.ask(5, true), Err(Error::Protocol(Reason::STREAM_CLOSED)));
+    assert_eq!(peer.ask(5, true), Err(Error::Protocol(Reason::PROTOCOL_ERROR)), "passed over");
+    let mut peer = Peer::new();
+    for id in [1, 3] {
+        peer.asked(id, true).send_head(204, [], true).unwrap();
+    }
+    assert_eq!(peer.ask(1, true), Err(Error::Protocol(Reason::STREAM_CLOSED)), "used and over");
 }
 
 #[test]
