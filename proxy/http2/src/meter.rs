@@ -138,8 +138,9 @@ impl Meter {
 
     /// We sent a frame with `length` bytes of data.
     pub fn sent_data(&mut self, length: usize) {
-        // Windows of a few bytes make frames of a few bytes, and are no reason for updates ("data dribble").
-        self.earn(Flood::WindowUpdate, (length / DRIBBLE).min(4) as u32);
+        // Windows of a few bytes make frames of a few bytes, and are no reason for updates ("data dribble"). Go's client
+        // sends one for each 4 KiB that it has read, for the stream and for the connection.
+        self.earn(Flood::WindowUpdate, (length / DRIBBLE).min(length / REFRESH + 4) as u32);
         self.earn(Flood::Ping, 2);
     }
 
@@ -214,6 +215,8 @@ impl Budget {
 const FAULTS: Allowance = Allowance { burst: 64, per_second: 1, most: 64 };
 /// So many bytes that we send earn a window update.
 const DRIBBLE: usize = 8;
+/// Bytes of a large frame that earn one more.
+const REFRESH: usize = 2 * 1024;
 const NANOS: u128 = 1_000_000_000;
 
 #[cfg(test)]

@@ -80,6 +80,15 @@ fn what_a_peer_is_sent_it_may_acknowledge() {
 }
 
 #[test]
+fn a_client_may_make_room_for_each_4_kib_twice() {
+    let mut meter = Meter::new(T0);
+    for _ in 0..100_000 {
+        meter.sent_data(16_384);
+        assert!((0..8).all(|_| receive(&mut meter, Flood::WindowUpdate, T0).is_ok()));
+    }
+}
+
+#[test]
 fn resets_are_earned_by_responses_and_not_by_requests() {
     let mut meter = Meter::new(T0);
     let mut rapid = 0;
