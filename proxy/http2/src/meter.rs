@@ -149,6 +149,8 @@ impl Meter {
         self.earn(Flood::Headers, 3);
         self.earn(Flood::Continuation, 2);
         self.earn(Flood::Priority, 2);
+        // Some browsers send frames of no kind with their requests, to keep servers used to them (GREASE).
+        self.earn(Flood::Other, 1);
     }
 
     fn take(&mut self, flood: Flood, now: Instant) -> Result<(), Flood> {

@@ -308,10 +308,9 @@ impl State {
                     }
                     self.wake_waiting();
                 }
-                Setting::Frame(most) => match most {
-                    frame::FRAME_MOST..=LARGEST_FRAME => self.peer.frame_most = most as usize,
-                    _ => return Err(Error::Protocol(Reason::PROTOCOL_ERROR)),
-                },
+                // Ours are no larger than anybody may send.
+                Setting::Frame(frame::FRAME_MOST..=LARGEST_FRAME) => {}
+                Setting::Frame(_) => return Err(Error::Protocol(Reason::PROTOCOL_ERROR)),
             }
         }
         frame::header(self.output.end(), frame::SETTINGS, frame::ACK, 0, 0);

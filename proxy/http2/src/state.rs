@@ -48,7 +48,6 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     pub(crate) stream_window: i64,
-    pub(crate) frame_most: usize,
     pub(crate) leaves: bool,
 }
 
@@ -76,11 +75,7 @@ impl State {
             output: Output::default(),
             table: Table::default(),
             ready: VecDeque::new(),
-            peer: Peer {
-                stream_window: DEFAULT_WINDOW,
-                frame_most: frame::FRAME_MOST as usize,
-                leaves: false,
-            },
+            peer: Peer { stream_window: DEFAULT_WINDOW, leaves: false },
             window_in: DEFAULT_WINDOW,
             released: 0,
             window_out: DEFAULT_WINDOW,

@@ -111,6 +111,16 @@ fn streams_that_are_accepted_are_not_counted_against_their_sender() {
 }
 
 #[test]
+fn a_frame_of_no_kind_with_each_stream_is_no_flood() {
+    let mut meter = Meter::new(T0);
+    for _ in 0..100_000 {
+        receive(&mut meter, Flood::Other, T0).unwrap();
+        meter.accepted();
+    }
+    assert_eq!(passes(&mut meter, Flood::Other, T0), 32);
+}
+
+#[test]
 fn faults_have_a_budget_that_time_fills_again() {
     let mut meter = Meter::new(T0);
     let most = |meter: &mut Meter, now| (0..).find(|_| meter.faulted(now).is_err()).unwrap();
