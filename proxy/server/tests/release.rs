@@ -211,7 +211,11 @@ fn the_image_is_made_from_nothing_and_runs_as_nobody() {
 fn the_bill_of_materials_is_whole() {
     let script = root().join("deploy/image/sbom");
     let Ok(output) = Command::new("/usr/bin/python3").arg(script).output() else {
-        println!("skipped: there is no /usr/bin/python3");
+        // Past the capture of a test that passes.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: there is no /usr/bin/python3\n"),
+        );
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -241,7 +245,11 @@ fn checkov_finds_nothing_in_the_image_or_the_workflows_that_is_not_explained() {
     if !std::env::split_paths(&path).any(|folder| folder.join("checkov").is_file()) {
         let required = std::env::var("WEIR_TEST_PEERS").is_ok_and(|value| value == "required");
         assert!(!required, "checkov is not installed");
-        println!("skipped: checkov is not installed");
+        // Past the capture of a test that passes.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("skipped: checkov is not installed\n"),
+        );
         return;
     }
     let copy = tempfile::Builder::new().prefix("release-").tempdir().unwrap();

@@ -10,7 +10,11 @@ pub(super) fn start() -> Option<Ipv4Addr> {
     let socket = match UdpSocket::bind(SocketAddr::from((address, 53))) {
         Ok(socket) => socket,
         Err(error) => {
-            println!("skipped: no DNS server of ours, for {address}:53 cannot be bound: {error}");
+            // Past the capture of a test that passes.
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("skipped: no DNS server of ours, for {address}:53 cannot be bound: {error}\n"),
+            );
             return None;
         }
     };
