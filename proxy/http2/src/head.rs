@@ -51,10 +51,8 @@ impl Head {
 
     /// The other fields, in their order; names are tokens in lower case, values hold no control characters but tabs.
     pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        self.fields.iter().map(|field| {
-            let value = self.text.get(field.colon()..field.value.to as usize).unwrap_or_default();
-            (self.text(Some(field.name)).unwrap_or_default(), value)
-        })
+        let text = |span| self.text(Some(span)).unwrap_or_default();
+        self.fields.iter().map(move |field| (text(field.name), text(field.value)))
     }
 
     /// Whether fields were left out, because there is more than [`Options::head_bytes`](crate::Options::head_bytes).
@@ -92,12 +90,6 @@ struct Span {
 struct Field {
     name: Span,
     value: Span,
-}
-
-impl Field {
-    fn colon(&self) -> usize {
-        self.value.from as usize
-    }
 }
 
 /// A head of which fields are still to come.

@@ -119,13 +119,16 @@ impl State {
     /// All that wait look again whether there is room, those first that have waited longest.
     pub(crate) fn wake_waiting(&mut self) {
         for id in std::mem::take(&mut self.waiting) {
+            if let Some(entry) = self.table.get(id) {
+                entry.waiting = false;
+            }
             self.wake_one(id);
         }
     }
 
+    /// A stream looks again; where it waits, it keeps its place.
     pub(crate) fn wake_one(&mut self, id: u32) {
         let Some(entry) = self.table.get(id) else { return };
-        entry.waiting = false;
         match entry.last.is_empty() {
             true => entry.wake(),
             false => self.pump(id),

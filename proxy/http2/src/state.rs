@@ -274,4 +274,23 @@ mod tests {
         ];
         assert_eq!(held, [0; 5]);
     }
+    #[test]
+    fn a_stream_waits_in_one_place() {
+        let options =
+            Options { streams: 9, head_bytes: 9000, stream_window: 70_000, connection_window: 70_000 };
+        let mut state = State::new(options, Instant::START);
+        let cx = std::task::Context::from_waker(Waker::noop());
+        state.window_out = 0;
+        state.table.add(crate::table::Entry::new(1, true, None, (9, 9)));
+        state.send_head(1, 200, [], false).unwrap();
+        for _ in 0..9 {
+            assert!(state.poll_send(1, b"x", true, &cx).is_pending());
+            state.wake_one(1);
+        }
+        assert_eq!(state.waiting, [1]);
+        state.window_out = 1;
+        state.wake_waiting();
+        assert_eq!(state.poll_send(1, b"x", true, &cx), std::task::Poll::Ready(Ok(1)));
+        assert!(state.waiting.is_empty());
+    }
 }
